@@ -1,0 +1,71 @@
+"""Settings of the documentation; built by ``tox -e docs`` with warnings as errors."""
+
+from __future__ import annotations
+
+import configparser
+import pkgutil
+from pathlib import Path
+
+from sphinx.application import Sphinx
+
+import pyscep
+
+DOCS = Path(__file__).parent
+SETUP = configparser.ConfigParser()
+SETUP.read(DOCS.parent / "setup.cfg", encoding="utf-8")
+
+project = SETUP["metadata"]["name"]
+author = SETUP["metadata"]["author"]
+release = SETUP["metadata"]["version"]
+copyright = author
+
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.doctest"]
+html_theme = "furo"
+html_title = project
+exclude_patterns = ["_build"]
+
+# Types stand in the annotations only.
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented_params"
+autodoc_member_order = "bysource"
+autodoc_mock_imports = ["pkcs11"]
+autodoc_default_options = {"members": True, "show-inheritance": True}
+
+# No inventories are fetched from elsewhere, so only our own names can be followed; those must be.
+# Type variables and private aliases have no page.
+nitpick_ignore_regex = [
+    (r"py:.*", r"(?!pyscep\b).*"),
+    (r"py:.*", r"pyscep\.(.*\.)?(_\w+|[A-Z])"),
+]
+
+PAGE = """\
+{title}
+{line}
+
+.. automodule:: {module}
+"""
+
+
+def write_module_pages(_app: Sphinx) -> None:
+    """Write one page for each module that there is, so that no list of them is kept by hand."""
+    folder = DOCS / "reference" / "api"
+    folder.mkdir(exist_ok=True)
+    names = [
+        module.name
+        for module in pkgutil.walk_packages(pyscep.__path__, "pyscep.")
+        if not any(part.startswith("_") for part in module.name.split("."))
+    ]
+    pages = {
+        folder / f"{name}.rst": PAGE.format(title=name, line="=" * len(name), module=name)
+        for name in names
+    }
+    for stale in set(folder.glob("*.rst")) - set(pages):
+        stale.unlink()
+    for path, text in pages.items():
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
+def setup(app: Sphinx) -> None:
+    """Have the pages written before sphinx looks for its sources."""
+    app.connect("builder-inited", write_module_pages)

@@ -1,0 +1,282 @@
+"""The algorithms that pyscep can name: one list of each kind, with OIDs and strength.
+
+Nothing outside these enums is ever used (S-05). MD5 has no member on purpose; single DES has one
+only so that a caller can name it for *reading* replies of servers that send nothing else.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NoReturn
+
+from pyscep.errors import UnsupportedError, WeakAlgorithm
+
+RSA_ENCRYPTION_OID = "1.2.840.113549.1.1.1"
+RSAES_OAEP_OID = "1.2.840.113549.1.1.7"
+MGF1_OID = "1.2.840.113549.1.1.8"
+RSASSA_PSS_OID = "1.2.840.113549.1.1.10"
+EC_PUBLIC_KEY_OID = "1.2.840.10045.2.1"
+PWRI_KEK_OID = "1.2.840.113549.1.9.16.3.9"
+
+FORBIDDEN_OIDS: dict[str, str] = {
+    "1.2.840.113549.2.2": "MD2",
+    "1.2.840.113549.2.5": "MD5",
+    "1.2.840.113549.1.1.2": "md2WithRSAEncryption",
+    "1.2.840.113549.1.1.4": "md5WithRSAEncryption",
+    "1.3.14.3.2.3": "md5WithRSA",
+    "1.2.840.113549.3.2": "RC2-CBC",
+    "1.2.840.113549.3.4": "RC4",
+}
+"""Algorithms that are refused by name, in any role (S-04, E-12)."""
+
+
+class KeyType(Enum):
+    """The kind of an asymmetric key, by the algorithm of its SubjectPublicKeyInfo."""
+
+    RSA = RSA_ENCRYPTION_OID
+    EC = EC_PUBLIC_KEY_OID
+
+    @property
+    def oid(self) -> str:
+        """The dotted OID."""
+        return self.value
+
+
+class DigestAlgorithm(Enum):
+    """Hash functions.
+
+    Source: RFC 8894 section 2.9; M-36, C-11.
+    """
+
+    SHA1 = "1.3.14.3.2.26"
+    SHA224 = "2.16.840.1.101.3.4.2.4"
+    SHA256 = "2.16.840.1.101.3.4.2.1"
+    SHA384 = "2.16.840.1.101.3.4.2.2"
+    SHA512 = "2.16.840.1.101.3.4.2.3"
+
+    @property
+    def oid(self) -> str:
+        """The dotted OID."""
+        return self.value
+
+    @property
+    def size(self) -> int:
+        """Length of the digest in bytes."""
+        return _DIGEST_SIZES[self]
+
+    @property
+    def legacy(self) -> bool:
+        """Whether it is used only when chosen or allowed by the caller."""
+        return self is DigestAlgorithm.SHA1
+
+    @property
+    def strength(self) -> int:
+        """Orders algorithms from weak to strong."""
+        return self.size
+
+
+_DIGEST_SIZES = {
+    DigestAlgorithm.SHA1: 20,
+    DigestAlgorithm.SHA224: 28,
+    DigestAlgorithm.SHA256: 32,
+    DigestAlgorithm.SHA384: 48,
+    DigestAlgorithm.SHA512: 64,
+}
+
+
+class SignatureAlgorithm(Enum):
+    """Signature schemes; the PSS members use MGF1 and a salt as long as the digest.
+
+    Source: RFC 8894 section 2.9; M-35, M-36, M-43.
+    """
+
+    RSA_SHA1 = "rsa_sha1"
+    RSA_SHA224 = "rsa_sha224"
+    RSA_SHA256 = "rsa_sha256"
+    RSA_SHA384 = "rsa_sha384"
+    RSA_SHA512 = "rsa_sha512"
+    RSA_PSS_SHA256 = "rsa_pss_sha256"
+    RSA_PSS_SHA384 = "rsa_pss_sha384"
+    RSA_PSS_SHA512 = "rsa_pss_sha512"
+    ECDSA_SHA1 = "ecdsa_sha1"
+    ECDSA_SHA224 = "ecdsa_sha224"
+    ECDSA_SHA256 = "ecdsa_sha256"
+    ECDSA_SHA384 = "ecdsa_sha384"
+    ECDSA_SHA512 = "ecdsa_sha512"
+
+    @property
+    def key_type(self) -> KeyType:
+        """The kind of key that makes such signatures."""
+        return KeyType.EC if self.value.startswith("ecdsa") else KeyType.RSA
+
+    @property
+    def is_pss(self) -> bool:
+        """Whether it is RSASSA-PSS."""
+        return self.value.startswith("rsa_pss")
+
+    @property
+    def digest(self) -> DigestAlgorithm:
+        """The hash function inside."""
+        return DigestAlgorithm[self.name.rpartition("_")[2]]
+
+    @property
+    def oid(self) -> str:
+        """The dotted OID that names scheme and hash together (for PSS, the scheme only)."""
+        return RSASSA_PSS_OID if self.is_pss else _SIGNATURE_OIDS[self]
+
+
+_SIGNATURE_OIDS = {
+    SignatureAlgorithm.RSA_SHA1: "1.2.840.113549.1.1.5",
+    SignatureAlgorithm.RSA_SHA224: "1.2.840.113549.1.1.14",
+    SignatureAlgorithm.RSA_SHA256: "1.2.840.113549.1.1.11",
+    SignatureAlgorithm.RSA_SHA384: "1.2.840.113549.1.1.12",
+    SignatureAlgorithm.RSA_SHA512: "1.2.840.113549.1.1.13",
+    SignatureAlgorithm.ECDSA_SHA1: "1.2.840.10045.4.1",
+    SignatureAlgorithm.ECDSA_SHA224: "1.2.840.10045.4.3.1",
+    SignatureAlgorithm.ECDSA_SHA256: "1.2.840.10045.4.3.2",
+    SignatureAlgorithm.ECDSA_SHA384: "1.2.840.10045.4.3.3",
+    SignatureAlgorithm.ECDSA_SHA512: "1.2.840.10045.4.3.4",
+}
+
+
+class KeyEncryptionAlgorithm(Enum):
+    """How a content key is encrypted to an RSA recipient; OAEP uses one hash for everything.
+
+    Source: RFC 8894 section 3.2.2; E-08, E-09.
+    """
+
+    RSA_PKCS1_V15 = "rsa_pkcs1_v15"
+    RSA_OAEP_SHA1 = "rsa_oaep_sha1"
+    RSA_OAEP_SHA256 = "rsa_oaep_sha256"
+    RSA_OAEP_SHA384 = "rsa_oaep_sha384"
+    RSA_OAEP_SHA512 = "rsa_oaep_sha512"
+
+    @property
+    def is_oaep(self) -> bool:
+        """Whether it is RSAES-OAEP."""
+        return self is not KeyEncryptionAlgorithm.RSA_PKCS1_V15
+
+    @property
+    def digest(self) -> DigestAlgorithm | None:
+        """The hash of OAEP and of its mask generation; ``None`` for PKCS #1 v1.5."""
+        return DigestAlgorithm[self.name.rpartition("_")[2]] if self.is_oaep else None
+
+
+class ContentEncryptionAlgorithm(Enum):
+    """Ciphers for the content of an envelope, all in CBC mode.
+
+    Source: RFC 8894 section 2.9; E-10, E-11, E-12, E-13.
+    """
+
+    DES_CBC = "1.3.14.3.2.7"
+    """Never sent; read in a reply only where the caller named it."""
+    DES_EDE3_CBC = "1.2.840.113549.3.7"
+    AES128_CBC = "2.16.840.1.101.3.4.1.2"
+    AES192_CBC = "2.16.840.1.101.3.4.1.22"
+    AES256_CBC = "2.16.840.1.101.3.4.1.42"
+
+    @property
+    def oid(self) -> str:
+        """The dotted OID."""
+        return self.value
+
+    @property
+    def key_size(self) -> int:
+        """Length of the key in bytes."""
+        return _CIPHER_KEY_SIZES[self]
+
+    @property
+    def block_size(self) -> int:
+        """Length of a block and of the IV in bytes."""
+        return 8 if self.legacy else 16
+
+    @property
+    def legacy(self) -> bool:
+        """Whether it is used only when chosen or allowed by the caller."""
+        return self in (ContentEncryptionAlgorithm.DES_CBC, ContentEncryptionAlgorithm.DES_EDE3_CBC)
+
+    @property
+    def strength(self) -> int:
+        """Orders algorithms from weak to strong."""
+        return self.key_size if not self.legacy else self.key_size // 3
+
+
+_CIPHER_KEY_SIZES = {
+    ContentEncryptionAlgorithm.DES_CBC: 8,
+    ContentEncryptionAlgorithm.DES_EDE3_CBC: 24,
+    ContentEncryptionAlgorithm.AES128_CBC: 16,
+    ContentEncryptionAlgorithm.AES192_CBC: 24,
+    ContentEncryptionAlgorithm.AES256_CBC: 32,
+}
+
+
+def signature_algorithm_for(key_type: KeyType, digest: DigestAlgorithm) -> SignatureAlgorithm:
+    """Return the default scheme of a kind of key: PKCS #1 v1.5 for RSA, ECDSA for EC.
+
+    Source: M-35.
+    """
+    return SignatureAlgorithm[f"{'RSA' if key_type is KeyType.RSA else 'ECDSA'}_{digest.name}"]
+
+
+def signature_algorithm_from_oid(oid: str) -> SignatureAlgorithm:
+    """Look a combined signature OID (such as sha256WithRSAEncryption) up.
+
+    :raises WeakAlgorithm: it is forbidden.
+    :raises UnsupportedError: it is unknown.
+
+    Source: M-35, S-05.
+    """
+    for algorithm, known in _SIGNATURE_OIDS.items():
+        if known == oid:
+            return algorithm
+    refuse_oid(oid, "signature")
+
+
+def digest_algorithm_from_oid(oid: str) -> DigestAlgorithm:
+    """Look a digest OID up.
+
+    :raises WeakAlgorithm: it is forbidden.
+    :raises UnsupportedError: it is unknown.
+
+    Source: M-36, S-05.
+    """
+    try:
+        return DigestAlgorithm(oid)
+    except ValueError:
+        refuse_oid(oid, "digest")
+
+
+def content_encryption_algorithm_from_oid(oid: str) -> ContentEncryptionAlgorithm:
+    """Look a content cipher OID up.
+
+    :raises WeakAlgorithm: it is forbidden.
+    :raises UnsupportedError: it is unknown, or an AEAD cipher that SCEP does not have (E-14).
+
+    Source: E-10, E-12, E-14, S-05.
+    """
+    try:
+        return ContentEncryptionAlgorithm(oid)
+    except ValueError:
+        refuse_oid(oid, "content encryption")
+
+
+def refuse_oid(oid: str, role: str) -> NoReturn:
+    """Raise the error that fits an OID which is not in any of the lists above.
+
+    :raises WeakAlgorithm: it is forbidden.
+    :raises UnsupportedError: it is unknown.
+
+    Source: S-04, S-05.
+    """
+    if oid in FORBIDDEN_OIDS:
+        name = FORBIDDEN_OIDS[oid]
+        raise WeakAlgorithm(
+            f"The peer used {name} as {role} algorithm, which is never accepted; configure the "
+            "peer for SHA-256 and AES.",
+            algorithm=name,
+        )
+    raise UnsupportedError(
+        f"The {role} algorithm {oid} is not one that SCEP uses; configure the peer for SHA-256, "
+        "AES-128-CBC and RSA.",
+        algorithm=oid,
+    )

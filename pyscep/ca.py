@@ -1,0 +1,525 @@
+"""From GetCACert to trust: which certificates belong to the CA, and which is for what.
+
+:class:`CaCertificates` is what came over the network, or from a file: nothing in it is believed.
+:meth:`CaCertificates.authenticate` turns it into a :class:`TrustedCa`, the only thing that an
+enrolment accepts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pyscep import asn1, der
+from pyscep.algorithms import KeyType
+from pyscep.certificates import (
+    Certificate,
+    Chain,
+    build_chain,
+    is_issued_by,
+    parse_certificate,
+)
+from pyscep.cms_signed import parse_degenerate, parse_signed_data
+from pyscep.crypto import CryptoProvider, default_provider
+from pyscep.errors import DecodeError, ProtocolError, UntrustedCa, UsageError
+from pyscep.extensions import KeyUsage
+from pyscep.limits import DEFAULT_LIMITS, Limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustedCa:
+    """The CA that the caller decided to trust, with the certificate for each role.
+
+    Only :meth:`CaCertificates.authenticate`, its loud sibling and
+    :func:`parse_next_ca_certificates` make one.
+
+    Source: RFC 8894 section 2.2; G-08, G-09, A-12.
+    """
+
+    issuer: Certificate
+    """The CA certificate that issues; its subject is the issuer of what one gets."""
+    signers: tuple[Certificate, ...]
+    """Who may sign replies, the expected one first; nobody else may (A-12)."""
+    recipient: Certificate
+    """Whom requests are encrypted to."""
+    chain: Chain
+    """From :attr:`issuer` to the root, and what is missing if the root is not there."""
+
+    def check_validity(self, at: datetime) -> None:
+        """Refuse certificates that are not valid now, though they were when authenticated.
+
+        :param at: the present, with a time zone.
+        :raises UntrustedCa: fetch the CA certificates anew.
+
+        Source: RFC 8894 section 2.2; G-14, G-23.
+        """
+        for certificate in (self.issuer, self.recipient, *self.chain.certificates):
+            if not certificate.is_valid_at(at):
+                raise UntrustedCa(
+                    f"The certificate of {certificate.subject} is valid from "
+                    f"{certificate.not_before:%Y-%m-%d} to {certificate.not_after:%Y-%m-%d} only; "
+                    "fetch the CA certificates anew.",
+                    actual=certificate.sha256_fingerprint,
+                )
+
+    @property
+    def certificates(self) -> tuple[Certificate, ...]:
+        """Every certificate of the CA, each once: issuer and chain, signers, recipient."""
+        return tuple(dict.fromkeys((*self.chain.certificates, *self.signers, self.recipient)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaCertificates:
+    """Certificates that claim to be the CA's; order has no meaning (G-07).
+
+    Source: RFC 8894 section 4.2.1; G-07, G-19, D-05.
+    """
+
+    certificates: tuple[Certificate, ...]
+    """As received."""
+
+    def authenticate(
+        self,
+        *,
+        at: datetime | None,
+        sha256: str | bytes | None = None,
+        sha1: str | bytes | None = None,
+        anchors: Sequence[Certificate] = (),
+        extra: Sequence[Certificate] = (),
+        anchor_may_be_intermediate: bool = False,
+        ignore_key_usage: bool = False,
+        provider: CryptoProvider | None = None,
+    ) -> TrustedCa:
+        """Find out whether these are the CA's certificates, and which is for what.
+
+        One certificate is the anchor: the one with the given fingerprint, or one of *anchors*.
+        Every certificate that is used has to chain to it; a certificate that merely comes along
+        with the right one is worth nothing (G-17).
+
+        :param at: when all of them have to be valid, with a time zone; ``None`` on a device
+            without clock, which then accepts expired certificates.
+        :param sha256: fingerprint of the root certificate: 32 bytes, or hexadecimal in any case
+            with colons or spaces as the CA prints it.
+        :param sha1: the same with SHA-1, for CAs that print nothing better.
+        :param anchors: certificates that the caller has by another way and trusts. They are the
+            anchors where no fingerprint is given; with one, they only complete the chain.
+        :param extra: further certificates to build chains with; not trusted by being given.
+        :param anchor_may_be_intermediate: accept a fingerprint of a certificate that is not
+            self-signed, where the CA does not publish its root.
+        :param ignore_key_usage: use RA certificates whose keyUsage has only one of the two bits
+            for both roles, as some Microsoft installations need (G-12).
+        :raises UsageError: neither fingerprint nor anchors, or a malformed fingerprint.
+        :raises UntrustedCa: not that CA, or a certificate that does not belong to it, has expired,
+            or has no use.
+
+        Source: RFC 8894 section 2.2; G-07 to G-18, T-30, T-31.
+        """
+        chosen = provider or default_provider()
+        pool = _unique((*self.certificates, *anchors, *extra))
+        if sha256 is None and sha1 is None:
+            if not anchors:
+                raise UsageError(
+                    "Nothing says which CA is the right one; give sha256= (the fingerprint of "
+                    "the root certificate) or anchors=.",
+                    argument="sha256",
+                )
+            trusted: Sequence[Certificate] = tuple(anchors)
+        else:
+            trusted = (_find_anchor(pool, sha256, sha1, anchor_may_be_intermediate, chosen),)
+        return _assign_roles(
+            _Pool(fetched=self.certificates, every=pool, anchors=tuple(trusted), at=at),
+            ignore_key_usage=ignore_key_usage,
+            provider=chosen,
+        )
+
+    def authenticate_without_verification(
+        self,
+        *,
+        reason: str,
+        at: datetime | None,
+        ignore_key_usage: bool = False,
+        provider: CryptoProvider | None = None,
+    ) -> TrustedCa:
+        """Trust whoever answered: for laboratories. Anybody on the network can be that CA.
+
+        The challenge password goes to whoever that is.
+
+        :param reason: why that is right here, for whoever reads the code.
+        :raises UsageError: no reason.
+        :raises UntrustedCa: the certificates do not fit together.
+
+        Source: RFC 8894 section 2.2; G-18, T-31.
+        """
+        if not reason.strip():
+            raise UsageError(
+                "Trusting an unknown CA needs a reason; give reason=, or rather sha256= to "
+                "authenticate().",
+                argument="reason",
+            )
+        anchors = tuple(c for c in self.certificates if c.is_ca)
+        return _assign_roles(
+            _Pool(fetched=self.certificates, every=self.certificates, anchors=anchors, at=at),
+            ignore_key_usage=ignore_key_usage,
+            provider=provider or default_provider(),
+        )
+
+
+# ---------------------------------------------------------------------------------------- parsing
+
+
+def parse_ca_certificates(octets: bytes, *, limits: Limits = DEFAULT_LIMITS) -> CaCertificates:
+    """Parse the body of a GetCACert reply, or a file with certificates in PEM, DER or PKCS #7.
+
+    What it is is seen from the bytes, not from any header (G-05).
+
+    :raises DecodeError: neither certificate nor PKCS #7.
+    :raises LimitExceeded: more or larger than *limits* allow.
+    :raises ProtocolError: no certificate in it.
+
+    Source: RFC 8894 section 4.2.1; G-03 to G-06, G-22.
+    """
+    limits.check_size(len(octets), what="The reply to GetCACert")
+    certificates = tuple(
+        parse_certificate(each, limits=limits) for each in _split_bag(octets, limits)
+    )
+    if not certificates:
+        raise ProtocolError(
+            "The reply to GetCACert has no certificate in it; check the server's URL and its CA "
+            "configuration.",
+            reference="RFC 8894 section 4.2.1",
+        )
+    return CaCertificates(certificates=_unique(certificates))
+
+
+def _split_bag(octets: bytes, limits: Limits) -> tuple[bytes, ...]:
+    if octets.lstrip()[:11] == b"-----BEGIN ":
+        return (
+            *asn1.pem_blocks(octets, "CERTIFICATE"),
+            *(
+                certificate
+                for block in asn1.pem_blocks(octets, "PKCS7")
+                for certificate in parse_degenerate(block, limits=limits).certificates
+            ),
+        )
+    if _starts_with_oid(octets):
+        return parse_degenerate(octets, limits=limits).certificates
+    return (octets,)
+
+
+def _starts_with_oid(octets: bytes) -> bool:
+    """Whether it is a ContentInfo: SEQUENCE, then an OID; a certificate has a SEQUENCE there."""
+    if len(octets) < 2 or octets[0] != der.SEQUENCE:
+        raise DecodeError(
+            "The reply to GetCACert is neither a certificate nor PKCS #7; check the server's URL."
+        )
+    header = 2 if octets[1] <= 0x80 else 2 + (octets[1] & 0x7F)
+    return octets[header : header + 1] == bytes((der.OID,))
+
+
+def parse_next_ca_certificates(
+    octets: bytes,
+    *,
+    current: TrustedCa,
+    at: datetime | None,
+    provider: CryptoProvider | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> TrustedCa:
+    """Read a GetNextCACert reply: the CA's next certificates, signed by the current CA.
+
+    Two shapes occur. Nested, the new certificates are the signed content. Flat, they stand beside
+    it, outside the signature; then each has to be issued by the current CA besides.
+
+    :param current: the authenticated CA of today; the reply's own certificates prove nothing.
+    :param at: the present, with a time zone; ``None`` does not look for expired certificates.
+    :raises DecodeError: not that structure.
+    :raises SignatureInvalid: not signed by the current CA.
+    :raises UntrustedCa: not newer than the current CA (perhaps an old reply), expired, or
+        certificates that are not covered by anything.
+
+    Source: RFC 8894 section 4.7.1; N-02 to N-05, N-09.
+    """
+    chosen = provider or default_provider()
+    unverified = parse_signed_data(
+        octets, content_types=(asn1.DATA, asn1.SIGNED_DATA), limits=limits
+    )
+    named = [c for c in current.signers if unverified.signer_identifier.names(c)]
+    verified = unverified.verify((named or current.signers)[0], provider=chosen)
+    nested = verified.content not in (None, b"")
+    bag = (
+        parse_degenerate(verified.content or b"", limits=limits).certificates
+        if nested
+        else verified.certificates
+    )
+    found = _unique(parse_certificate(each, limits=limits) for each in bag)
+    fresh = tuple(c for c in found if c not in current.certificates)
+    if not nested:
+        _require_issued_by_current(fresh, current, chosen)
+    anchors = tuple(c for c in fresh if c.is_ca)
+    _require_newer(anchors, current, at)
+    return _assign_roles(
+        # Not valid yet is the point of a next CA, so validity is checked above instead.
+        _Pool(
+            fetched=fresh, every=_unique((*fresh, *current.certificates)), anchors=anchors, at=None
+        ),
+        ignore_key_usage=False,
+        provider=chosen,
+    )
+
+
+def _require_issued_by_current(
+    certificates: Iterable[Certificate], current: TrustedCa, provider: CryptoProvider
+) -> None:
+    for certificate in certificates:
+        if not is_issued_by(certificate, current.issuer, provider=provider):
+            raise UntrustedCa(
+                f"The next CA certificate of {certificate.subject} stands outside the signed "
+                "content and was not issued by the current CA, so nothing vouches for it.",
+                expected=str(current.issuer.subject),
+                actual=str(certificate.issuer),
+            )
+
+
+def _require_newer(anchors: Sequence[Certificate], current: TrustedCa, at: datetime | None) -> None:
+    """Refuse an old reply, as there is neither nonce nor transactionID to tell it by (N-05)."""
+    if not anchors:
+        raise UntrustedCa("The reply to GetNextCACert has no CA certificate that is new.")
+    for anchor in anchors:
+        if anchor.not_after <= current.issuer.not_after or (
+            at is not None and anchor.not_after < at
+        ):
+            raise UntrustedCa(
+                f"The next CA certificate of {anchor.subject} ends on "
+                f"{anchor.not_after:%Y-%m-%d}, not after the current one "
+                f"({current.issuer.not_after:%Y-%m-%d}); it may be an old reply sent again.",
+                expected=f"after {current.issuer.not_after:%Y-%m-%d}",
+                actual=f"{anchor.not_after:%Y-%m-%d}",
+            )
+
+
+# ---------------------------------------------------------------------------------- fingerprints
+
+
+def normalise_fingerprint(fingerprint: str | bytes, *, size: int) -> bytes:
+    """Return a fingerprint as bytes, from bytes or hexadecimal with colons, spaces, any case.
+
+    :param size: 32 for SHA-256, 20 for SHA-1.
+    :raises UsageError: not hexadecimal, or of another length.
+
+    Source: G-15, G-16.
+    """
+    octets = fingerprint if isinstance(fingerprint, bytes) else _unhex(fingerprint)
+    if len(octets) != size:
+        raise UsageError(
+            f"The fingerprint has {len(octets)} bytes, but SHA-{256 if size == 32 else 1} has "
+            f"{size}; take it over the DER of the root certificate (MD5 is not accepted).",
+            argument="sha256" if size == 32 else "sha1",
+        )
+    return octets
+
+
+def _unhex(text: str) -> bytes:
+    stripped = "".join(text.replace(":", "").split())
+    try:
+        return bytes.fromhex(stripped)
+    except ValueError:
+        pass
+    raise UsageError(
+        f"{text!r} is not a fingerprint; write it in hexadecimal, with or without colons.",
+        argument="sha256",
+    )
+
+
+def _find_anchor(
+    pool: Sequence[Certificate],
+    sha256: str | bytes | None,
+    sha1: str | bytes | None,
+    may_be_intermediate: bool,  # noqa: FBT001
+    provider: CryptoProvider,
+) -> Certificate:
+    wanted256 = None if sha256 is None else normalise_fingerprint(sha256, size=32)
+    wanted1 = None if sha1 is None else normalise_fingerprint(sha1, size=20)
+    found = [
+        c
+        for c in pool
+        if (wanted256 is None or hashlib.sha256(c.der).digest() == wanted256)
+        and (wanted1 is None or hashlib.sha1(c.der, usedforsecurity=False).digest() == wanted1)
+    ]
+    expected = (wanted256 or wanted1 or b"").hex()
+    if not found:
+        seen = ", ".join(f"{c.sha256_fingerprint} ({c.subject})" for c in pool if c.is_ca)
+        raise UntrustedCa(
+            f"No certificate has the fingerprint {expected}; the CA certificates seen have "
+            f"{seen or 'none at all'}; if the root is missing among them, add it with anchors=.",
+            expected=expected,
+            actual=seen,
+        )
+    anchor = found[0]
+    if not anchor.is_ca:
+        raise UntrustedCa(
+            f"The fingerprint is that of {anchor.subject}, which is no CA; give the fingerprint "
+            "of the root certificate.",
+            expected="a CA certificate",
+            actual=str(anchor.subject),
+        )
+    if not may_be_intermediate and not is_issued_by(anchor, anchor, provider=provider):
+        raise UntrustedCa(
+            f"The fingerprint is that of {anchor.subject}, which is no root but was issued by "
+            f"{anchor.issuer}; give the root's fingerprint, or allow it with "
+            "anchor_may_be_intermediate=True.",
+            expected="a self-signed certificate",
+            actual=str(anchor.subject),
+        )
+    return anchor
+
+
+# ------------------------------------------------------------------------------------------ roles
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pool:
+    """What roles are assigned from."""
+
+    fetched: tuple[Certificate, ...]
+    """What the server sent; only here a stranger is suspicious."""
+    every: tuple[Certificate, ...]
+    """All certificates at hand."""
+    anchors: tuple[Certificate, ...]
+    """Those that are trusted as they are."""
+    at: datetime | None = field(default=None)
+    """When everything has to be valid."""
+
+    def is_trusted(self, certificate: Certificate, provider: CryptoProvider) -> bool:
+        """Whether it is an anchor, or chains to one, everything being valid at that time."""
+        return self._reaches_anchor(certificate, (), provider)
+
+    def _reaches_anchor(
+        self, certificate: Certificate, below: tuple[Certificate, ...], provider: CryptoProvider
+    ) -> bool:
+        if self.at is not None and not certificate.is_valid_at(self.at):
+            return False
+        if certificate in self.anchors:
+            return True
+        path = (*below, certificate)
+        return len(path) < DEFAULT_LIMITS.chain_length and any(
+            is_issued_by(certificate, issuer, provider=provider)
+            and self._reaches_anchor(issuer, path, provider)
+            for issuer in self.every
+            if issuer not in path
+        )
+
+
+def _assign_roles(pool: _Pool, *, ignore_key_usage: bool, provider: CryptoProvider) -> TrustedCa:
+    trusted = tuple(c for c in pool.every if pool.is_trusted(c, provider))
+    authorities = tuple(c for c in trusted if c.is_ca)
+    registrars = tuple(c for c in trusted if not c.is_ca)
+    _refuse_strangers(pool, trusted, registrars)
+    issuer = _find_issuing_ca(authorities, registrars, provider)
+    signers = _with_usage(registrars, KeyUsage.DIGITAL_SIGNATURE, ignore=ignore_key_usage)
+    recipients = [
+        c
+        for c in _with_usage(registrars, KeyUsage.KEY_ENCIPHERMENT, ignore=ignore_key_usage)
+        if c.key_type is KeyType.RSA
+    ]
+    signers = sorted(signers, key=_is_dual)
+    recipients = sorted(recipients, key=_is_dual)
+    if _may_act_itself(issuer, KeyUsage.DIGITAL_SIGNATURE, ignore=ignore_key_usage):
+        signers.append(issuer)
+    if issuer.key_type is KeyType.RSA and _may_act_itself(
+        issuer, KeyUsage.KEY_ENCIPHERMENT, ignore=ignore_key_usage
+    ):
+        recipients.append(issuer)
+    if not signers or not recipients:
+        missing = (
+            "sign replies (digitalSignature)"
+            if not signers
+            else ("receive requests (keyEncipherment, RSA)")
+        )
+        raise UntrustedCa(
+            f"None of the CA's certificates may {missing}; if the server uses one of them all the "
+            "same, allow it with ignore_key_usage=True.",
+            actual=", ".join(str(c.subject) for c in trusted),
+        )
+    return TrustedCa(
+        issuer=issuer,
+        signers=tuple(signers),
+        recipient=recipients[0],
+        chain=build_chain(issuer, pool.every, at=pool.at, provider=provider),
+    )
+
+
+def _refuse_strangers(
+    pool: _Pool, trusted: Sequence[Certificate], registrars: Sequence[Certificate]
+) -> None:
+    """Refuse a bag with an RA certificate that does not belong to the CA (G-14, G-17)."""
+    strangers = [c for c in pool.fetched if not c.is_ca and c not in trusted]
+    expired = [c for c in strangers if pool.at is not None and not c.is_valid_at(pool.at)]
+    if not strangers or (registrars and strangers == expired):
+        # An outdated RA certificate beside a current one is only left over.
+        return
+    stranger = strangers[0]
+    why = "has expired or is not valid yet" if stranger in expired else "does not chain to"
+    raise UntrustedCa(
+        f"The certificate of {stranger.subject}, which came with the CA's, {why}"
+        f"{'' if stranger in expired else ' the trusted CA through valid certificates'}; do not "
+        "use this server before that is clear.",
+        expected=", ".join(str(c.subject) for c in pool.anchors),
+        actual=str(stranger.issuer),
+    )
+
+
+def _find_issuing_ca(
+    authorities: Sequence[Certificate],
+    registrars: Sequence[Certificate],
+    provider: CryptoProvider,
+) -> Certificate:
+    """Return the CA that issues: the one that has no other CA below it (G-08)."""
+    lowest = [
+        c
+        for c in authorities
+        if not any(
+            other is not c and is_issued_by(other, c, provider=provider) for other in authorities
+        )
+    ]
+    # Several, for instance the issuing CAs of a whole company: the RA tells which one is meant.
+    of_registrars = [
+        c for c in lowest if any(is_issued_by(r, c, provider=provider) for r in registrars)
+    ]
+    candidates = of_registrars or lowest
+    if len(candidates) != 1:
+        raise UntrustedCa(
+            "Which certificate is the issuing CA is not clear: "
+            f"{', '.join(str(c.subject) for c in candidates) or 'none is a valid CA'}; give only "
+            "those of one CA.",
+            actual=str(len(candidates)),
+        )
+    return candidates[0]
+
+
+def _with_usage(
+    certificates: Iterable[Certificate], usage: KeyUsage, *, ignore: bool
+) -> list[Certificate]:
+    return [c for c in certificates if ignore or c.allows(usage)]
+
+
+def _is_dual(certificate: Certificate) -> bool:
+    """Order a certificate for one purpose before one for both (G-09)."""
+    return certificate.allows(KeyUsage.DIGITAL_SIGNATURE) and certificate.allows(
+        KeyUsage.KEY_ENCIPHERMENT
+    )
+
+
+def _may_act_itself(issuer: Certificate, usage: KeyUsage, *, ignore: bool) -> bool:
+    """Whether the CA may do without RA.
+
+    Many CAs do so with a keyUsage of keyCertSign and cRLSign only, which says nothing about SCEP;
+    one that names either bit means what it says (G-09, G-12).
+    """
+    usages = issuer.key_usage or frozenset()
+    silent = not usages & {KeyUsage.DIGITAL_SIGNATURE, KeyUsage.KEY_ENCIPHERMENT}
+    return ignore or silent or issuer.allows(usage)
+
+
+def _unique(certificates: Iterable[Certificate]) -> tuple[Certificate, ...]:
+    return tuple(dict.fromkeys(certificates))

@@ -1,0 +1,151 @@
+"""Policy of a responder: who gets a certificate.
+
+A :class:`RequestHandler` sees one request at a time and answers :class:`Issue`, :class:`Defer` or
+:class:`Refuse`. It is asked after everything that SCEP itself demands has been checked.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import Enum
+from typing import Protocol, Union
+
+from pyscep.certificates import Certificate
+from pyscep.extensions import Extension
+from pyscep.messages import FailInfo, MessageType
+from pyscep.names import Name
+from pyscep.pkcs10 import CertificationRequest
+
+
+class SignerTrust(Enum):
+    """What the certificate that signed a request is worth (S-03, R-06)."""
+
+    SELF_SIGNED = "self-signed"
+    """It shows possession of a key and nothing else."""
+    TRUSTED = "trusted"
+    """Issued by this CA, valid now, not revoked."""
+    OUTDATED = "outdated"
+    """Issued by this CA, but expired or not valid yet."""
+    REVOKED = "revoked"
+    """Issued by this CA and revoked."""
+    FOREIGN = "foreign"
+    """Not issued by this CA, whatever names it bears."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolmentRequest:
+    """A PKCSReq or RenewalReq that passed every check of the protocol."""
+
+    message_type: MessageType
+    """PKCS_REQ or RENEWAL_REQ; a RENEWAL_REQ is always signed by a trusted certificate."""
+    transaction_id: str
+    """The client's name for the transaction."""
+    csr: CertificationRequest
+    """What is asked for; possession of its key has been shown."""
+    signer: Certificate
+    """The certificate that signed the message; holding its key has been shown."""
+    trust: SignerTrust
+    """What that certificate is worth."""
+
+    @property
+    def challenge_password(self) -> str | None:
+        """The shared secret, if the client sent one."""
+        return self.csr.challenge_password
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issue:
+    """Give the client a certificate; what is left out is taken from the request."""
+
+    subject: Name | None = None
+    """Another subject than the requested one."""
+    extensions: tuple[Extension, ...] | None = None
+    """Other extensions than the requested ones."""
+    lifetime: timedelta | None = None
+    """Another lifetime than the CA's usual one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defer:
+    """Let the client wait until somebody decides (PENDING)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refuse:
+    """Refuse (FAILURE); the same client may try again in a new transaction."""
+
+    fail_info: FailInfo = FailInfo.BAD_REQUEST
+    """The reason on the wire."""
+    fail_info_text: str | None = None
+    """The reason for people; it must not say how close a challenge was (A-16)."""
+
+
+Decision = Union[Issue, Defer, Refuse]
+
+
+class RequestHandler(Protocol):
+    """Decides about requests; called once for each, however often it is sent again (X-07)."""
+
+    def decide(self, request: EnrolmentRequest) -> Decision:
+        """Say what to do about *request*."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChallengeHandler:
+    """Issue to whoever knows the challenge password, and to holders of a valid certificate.
+
+    Source: RFC 8894 section 2.4; H-03, H-05, H-10, R-17, W-13, W-14.
+    """
+
+    is_right: Callable[[str], bool] = field(repr=False)
+    """Whether a challenge password is right; has to compare in constant time."""
+    renewal_needs_challenge: bool = False
+    """Whether a valid certificate alone is not enough."""
+    renewal_may_change_subject: bool = False
+    """Whether a renewal may ask for another subject than that of the old certificate."""
+
+    def decide(self, request: EnrolmentRequest) -> Decision:
+        """See :meth:`RequestHandler.decide`."""
+        renewal = request.trust is SignerTrust.TRUSTED and not self.renewal_needs_challenge
+        challenge = request.challenge_password
+        knows = challenge is not None and self.is_right(challenge)
+        if not (renewal or knows):
+            return Refuse()
+        other_subject = request.csr.subject != request.signer.subject
+        if renewal and not knows and other_subject and not self.renewal_may_change_subject:
+            return Refuse(fail_info_text="A renewal has to keep the subject.")
+        return Issue()
+
+
+def static_challenge(
+    challenge_password: str, *, renewal_needs_challenge: bool = False
+) -> ChallengeHandler:
+    """Return a handler with one challenge password for everybody.
+
+    Source: RFC 8894 section 2.4; H-05, H-10.
+    """
+    expected = challenge_password.encode("utf-8")
+
+    def is_right(challenge: str) -> bool:
+        return hmac.compare_digest(challenge.encode("utf-8", "surrogatepass"), expected)
+
+    return ChallengeHandler(is_right=is_right, renewal_needs_challenge=renewal_needs_challenge)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalHandler:
+    """Let everything wait for a person, but what *handler* refuses at once.
+
+    Source: RFC 8894 section 2.4; A-14, X-15.
+    """
+
+    handler: RequestHandler | None = None
+    """Asked first, if there is one; what it would issue, waits."""
+
+    def decide(self, request: EnrolmentRequest) -> Decision:
+        """See :meth:`RequestHandler.decide`."""
+        decision = Issue() if self.handler is None else self.handler.decide(request)
+        return Defer() if isinstance(decision, Issue) else decision

@@ -1,0 +1,318 @@
+"""What SCEP messages say: types, statuses, failure reasons, and each message as a value.
+
+These are the contents. :mod:`pyscep.pki_message` signs and encrypts them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Union
+
+from pyscep import der
+from pyscep.certificates import Certificate
+from pyscep.cms_signed import CertificateBag, degenerate, parse_degenerate
+from pyscep.identifiers import IssuerAndSerialNumber, read_issuer_and_serial_number
+from pyscep.limits import DEFAULT_LIMITS, Limits
+from pyscep.names import Name, parse_name
+from pyscep.pkcs10 import CertificationRequest, parse_csr
+
+
+class MessageType(Enum):
+    """messageType, with its wire value (RFC 8894 section 3.2.1.2; M-15, M-21)."""
+
+    CERT_REP = 3
+    RENEWAL_REQ = 17
+    PKCS_REQ = 19
+    CERT_POLL = 20
+    """GetCertInitial in the drafts (L-02)."""
+    GET_CERT = 21
+    GET_CRL = 22
+
+
+class PkiStatus(Enum):
+    """pkiStatus, with its wire value (RFC 8894 section 3.2.1.3; M-22)."""
+
+    SUCCESS = 0
+    FAILURE = 2
+    PENDING = 3
+
+
+class FailInfo(Enum):
+    """failInfo, with its wire value (RFC 8894 section 3.2.1.4; M-23)."""
+
+    BAD_ALG = 0
+    BAD_MESSAGE_CHECK = 1
+    BAD_REQUEST = 2
+    BAD_TIME = 3
+    BAD_CERT_ID = 4
+
+    @property
+    def rfc_name(self) -> str:
+        """The name that RFC 8894 gives it, such as ``badRequest``."""
+        first, *rest = self.name.lower().split("_")
+        return first + "".join(part.capitalize() for part in rest)
+
+
+# ---------------------------------------------------------------------------------- the messages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PKCSReq:
+    """Ask for a certificate, authorised by a shared secret or by hand (RFC 8894 section 3.3.1)."""
+
+    csr: CertificationRequest
+    """The certification request."""
+
+    @property
+    def message_type(self) -> MessageType:
+        """Always PKCS_REQ."""
+        return MessageType.PKCS_REQ
+
+    def encode(self) -> bytes:
+        """Return the messageData; it holds the challenge password."""
+        return self.csr.der
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewalReq:
+    """Ask for a certificate, authorised by an existing one (RFC 8894 section 3.3.1)."""
+
+    csr: CertificationRequest
+    """The certification request."""
+
+    @property
+    def message_type(self) -> MessageType:
+        """Always RENEWAL_REQ."""
+        return MessageType.RENEWAL_REQ
+
+    def encode(self) -> bytes:
+        """Return the messageData; it may hold a challenge password."""
+        return self.csr.der
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertPoll:
+    """Ask what has become of a pending request (RFC 8894 section 3.3.3; P-01, P-02)."""
+
+    issuer: Name
+    """The CA's subject: the future issuer."""
+    subject: Name
+    """The subject of the certification request."""
+
+    @property
+    def message_type(self) -> MessageType:
+        """Always CERT_POLL."""
+        return MessageType.CERT_POLL
+
+    def encode(self) -> bytes:
+        """Return the messageData, a DER IssuerAndSubject."""
+        return der.sequence(self.issuer.der, self.subject.der)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetCert:
+    """Ask for a certificate by its serial number (RFC 8894 section 3.3.4; Q-01)."""
+
+    identifier: IssuerAndSerialNumber
+    """Which certificate."""
+
+    @property
+    def message_type(self) -> MessageType:
+        """Always GET_CERT."""
+        return MessageType.GET_CERT
+
+    def encode(self) -> bytes:
+        """Return the messageData, a DER IssuerAndSerialNumber."""
+        return self.identifier.encode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetCRL:
+    """Ask for the CRL that covers a certificate (RFC 8894 section 3.3.4; Q-01, Q-04)."""
+
+    identifier: IssuerAndSerialNumber
+    """The certificate whose status is wanted."""
+
+    @property
+    def message_type(self) -> MessageType:
+        """Always GET_CRL."""
+        return MessageType.GET_CRL
+
+    def encode(self) -> bytes:
+        """Return the messageData, a DER IssuerAndSerialNumber."""
+        return self.identifier.encode()
+
+
+Request = Union[PKCSReq, RenewalReq, CertPoll, GetCert, GetCRL]
+"""Any message that a client sends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertRep:
+    """The server's answer to any of them (RFC 8894 section 3.3.2; A-01, A-05 to A-07)."""
+
+    pki_status: PkiStatus
+    """Which of the three answers it is."""
+    certificates: tuple[Certificate, ...] = ()
+    """For SUCCESS: the certificate asked for first, then others."""
+    crl: bytes | None = field(default=None, repr=False)
+    """For SUCCESS to GetCRL: the DER CRL."""
+    fail_info: FailInfo | None = None
+    """For FAILURE: why."""
+    fail_info_text: str | None = None
+    """For FAILURE: why, for people (M-24)."""
+
+    @property
+    def message_type(self) -> MessageType:
+        """Always CERT_REP."""
+        return MessageType.CERT_REP
+
+    def encode(self) -> bytes | None:
+        """Return the messageData: a degenerate SignedData, or ``None`` if there is nothing in it.
+
+        Source: RFC 8894 section 3.3.2; M-03, A-01, A-05, A-06, A-07.
+        """
+        if self.pki_status is not PkiStatus.SUCCESS:
+            return None
+        crls: Sequence[bytes] = () if self.crl is None else (self.crl,)
+        return degenerate([certificate.der for certificate in self.certificates], crls)
+
+
+# --------------------------------------------------------------------------- reading messageData
+
+
+def parse_request(
+    message_type: MessageType, octets: bytes, *, limits: Limits = DEFAULT_LIMITS
+) -> Request:
+    """Read the decrypted messageData of a request.
+
+    :param message_type: any but CERT_REP.
+    :raises DecodeError: it does not fit the messageType.
+    :raises DuplicateAttribute: see :func:`pyscep.pkcs10.parse_csr`.
+
+    Source: RFC 8894 section 3.3; M-02, E-02, P-01, Q-01.
+    """
+    match message_type:
+        case MessageType.PKCS_REQ:
+            return PKCSReq(csr=parse_csr(octets, limits=limits))
+        case MessageType.RENEWAL_REQ:
+            return RenewalReq(csr=parse_csr(octets, limits=limits))
+        case MessageType.CERT_POLL:
+            return der.read_der(octets, lambda reader: _read_cert_poll(reader, limits))
+        case MessageType.GET_CERT:
+            return GetCert(identifier=_parse_identifier(octets, limits))
+        case _:
+            return GetCRL(identifier=_parse_identifier(octets, limits))
+
+
+def parse_cert_rep_content(octets: bytes, *, limits: Limits = DEFAULT_LIMITS) -> CertificateBag:
+    """Read the decrypted messageData of a SUCCESS: a degenerate SignedData.
+
+    :raises DecodeError: not that structure.
+
+    Source: RFC 8894 section 3.4; D-04, D-05, D-06.
+    """
+    return parse_degenerate(octets, limits=limits)
+
+
+def _read_cert_poll(reader: der.Reader, limits: Limits) -> CertPoll:
+    # IssuerAndSubject ::= SEQUENCE { issuer Name, subject Name }
+    fields = reader.enter()
+    issuer = parse_name(fields.read_raw_of(der.SEQUENCE, "the issuer"), limits=limits)
+    subject = parse_name(fields.read_raw_of(der.SEQUENCE, "the subject"), limits=limits)
+    fields.finish()
+    return CertPoll(issuer=issuer, subject=subject)
+
+
+def _parse_identifier(octets: bytes, limits: Limits) -> IssuerAndSerialNumber:
+    return der.read_der(octets, lambda reader: read_issuer_and_serial_number(reader, limits=limits))
+
+
+# ----------------------------------------------------------------------------- words for people
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Explanation:
+    enrolment: str
+    renewal: str
+
+
+_EXPLANATIONS = {
+    FailInfo.BAD_ALG: _Explanation(
+        enrolment=(
+            "The server does not accept an algorithm of the request; ask GetCACaps what it "
+            "supports and choose cipher and digest accordingly (3DES and SHA-1 for old servers)."
+        ),
+        renewal=(
+            "The server does not accept an algorithm of the renewal request, or the key of the old "
+            "certificate is of a size it no longer allows; choose other algorithms or enrol anew."
+        ),
+    ),
+    FailInfo.BAD_MESSAGE_CHECK: _Explanation(
+        enrolment=(
+            "The server could not verify or decrypt the request; most often the CA certificates "
+            "are outdated, and some servers (NDES) answer so to a wrong challenge password."
+        ),
+        renewal=(
+            "The server could not verify the renewal request; most often it does not know, or no "
+            "longer trusts, the certificate that signed it, or the CA certificates are outdated."
+        ),
+    ),
+    FailInfo.BAD_REQUEST: _Explanation(
+        enrolment=(
+            "The transaction is not permitted or not supported; most often the challenge password "
+            "is wrong, used up or expired, or the server's policy does not allow the requested "
+            "name."
+        ),
+        renewal=(
+            "The transaction is either not permitted or not supported during SCEP renewal; the "
+            "challenge password might be incorrect, or the server wants a fresh enrolment instead."
+        ),
+    ),
+    FailInfo.BAD_TIME: _Explanation(
+        enrolment=(
+            "The server finds the time in the request too far from its own; set this device's "
+            "clock."
+        ),
+        renewal=(
+            "The server finds the time in the renewal request too far from its own, or the old "
+            "certificate not valid now; set this device's clock."
+        ),
+    ),
+    FailInfo.BAD_CERT_ID: _Explanation(
+        enrolment=(
+            "The server knows no certificate or request by this identification; the transaction "
+            "may have been forgotten: start a new enrolment."
+        ),
+        renewal=("The server does not know the certificate to renew; start a new enrolment."),
+    ),
+}
+
+
+def explain_fail_info(fail_info: int | None, *, renewal: bool) -> str:
+    """Return one sentence or two on the likely cause of a FAILURE, for an operator.
+
+    :param fail_info: the wire value; ``None`` if the server gave none.
+    :param renewal: whether an existing certificate was to be renewed.
+
+    Source: RFC 8894 section 3.2.1.4; M-23, A-08, V-02.
+    """
+    try:
+        explanation = _EXPLANATIONS[FailInfo(fail_info)]
+    except ValueError:
+        return _explain_unknown(fail_info, "renewal" if renewal else "enrolment")
+    return explanation.renewal if renewal else explanation.enrolment
+
+
+def _explain_unknown(fail_info: int | None, what: str) -> str:
+    if fail_info is None:
+        return (
+            f"The server refused the {what} without giving a reason; its log has to tell. A wrong "
+            "challenge password is the most frequent one."
+        )
+    return (
+        f"The server gave a reason that RFC 8894 does not have ({fail_info}) for refusing the "
+        f"{what}; its log has to tell."
+    )

@@ -1,0 +1,356 @@
+"""Distinguished names: built with exactly the text given, kept as the bytes received.
+
+A :class:`Name` is its DER. Bytes are copied verbatim into messages (G-24), equality is the
+comparison of RFC 5280, and the text form is RFC 4514.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn, Protocol, Union
+
+from pyscep import der
+from pyscep.errors import DecodeError, UsageError
+from pyscep.limits import DEFAULT_LIMITS, Limits
+
+
+@dataclass(frozen=True, slots=True)
+class _AttributeType:
+    """One row of the table of attributes."""
+
+    field: str
+    short: str
+    oid: str
+    encode: Callable[[str], bytes] = der.utf8_string
+
+
+_ATTRIBUTE_TYPES = (
+    _AttributeType("common_name", "CN", "2.5.4.3"),
+    _AttributeType("surname", "SN", "2.5.4.4"),
+    _AttributeType("serial_number", "serialNumber", "2.5.4.5", der.printable_string),
+    _AttributeType("country_name", "C", "2.5.4.6", der.printable_string),
+    _AttributeType("locality_name", "L", "2.5.4.7"),
+    _AttributeType("state_or_province_name", "ST", "2.5.4.8"),
+    _AttributeType("street_address", "street", "2.5.4.9"),
+    _AttributeType("organization_name", "O", "2.5.4.10"),
+    _AttributeType("organizational_unit_name", "OU", "2.5.4.11"),
+    _AttributeType("title", "title", "2.5.4.12"),
+    _AttributeType("given_name", "givenName", "2.5.4.42"),
+    _AttributeType("dn_qualifier", "dnQualifier", "2.5.4.46", der.printable_string),
+    _AttributeType("user_id", "UID", "0.9.2342.19200300.100.1.1"),
+    _AttributeType("domain_component", "DC", "0.9.2342.19200300.100.1.25", der.ia5_string),
+    _AttributeType("email_address", "emailAddress", "1.2.840.113549.1.9.1", der.ia5_string),
+    _AttributeType("unstructured_name", "unstructuredName", "1.2.840.113549.1.9.2"),
+    _AttributeType(
+        "unstructured_address", "unstructuredAddress", "1.2.840.113549.1.9.8", der.directory_string
+    ),
+)
+_ALIASES = {
+    "serialnumber": "2.5.4.5",
+    "email": "1.2.840.113549.1.9.1",
+    "e": "1.2.840.113549.1.9.1",
+    "s": "2.5.4.8",
+    "userid": "0.9.2342.19200300.100.1.1",
+}
+_BY_KEY = {key.lower(): row for row in _ATTRIBUTE_TYPES for key in (row.field, row.short, row.oid)}
+_BY_OID = {row.oid: row for row in _ATTRIBUTE_TYPES}
+
+Attribute = tuple[str, str]
+"""One attribute of a name: dotted OID and text."""
+
+
+class DumpableName(Protocol):
+    """An ``asn1crypto.x509.Name``, or any object that dumps itself as a DER Name."""
+
+    def dump(self) -> bytes:
+        """Return the DER."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Name:
+    """A distinguished name.
+
+    Two names are equal if RFC 5280 section 7.1 says so (case and white space do not matter);
+    compare :attr:`der` where the bytes have to be the same.
+
+    Source: RFC 5280 sections 4.1.2.4 and 7.1; G-24.
+    """
+
+    der: bytes
+    """The DER RDNSequence, as received or built."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no attribute at all."""
+        return self.der == b"\x30\x00"
+
+    def rdns(self, *, limits: Limits = DEFAULT_LIMITS) -> tuple[tuple[Attribute, ...], ...]:
+        """Return the relative names in the order of the encoding, each as OID and text.
+
+        Values that are no text strings appear as ``#`` and hexadecimal DER (RFC 4514).
+
+        :raises DecodeError: not a Name.
+        :raises LimitExceeded: more than ``limits.name_attributes`` attributes.
+
+        Source: RFC 4514 section 2.
+        """
+        return der.read_der(self.der, lambda reader: _read_rdns(reader, limits))
+
+    def get(self, key: str) -> str | None:
+        """Return the first value of an attribute, such as ``"common_name"``, ``"CN"`` or an OID.
+
+        :raises UsageError: no attribute has that name.
+
+        Source: RFC 4514 section 3.
+        """
+        oid = _attribute_oid(key)
+        return next((text for rdn in self.rdns() for kind, text in rdn if kind == oid), None)
+
+    def __str__(self) -> str:
+        return ",".join(
+            "+".join(f"{_short(oid)}={_escape(text)}" for oid, text in rdn)
+            for rdn in reversed(self.rdns())
+        )
+
+    def __repr__(self) -> str:
+        try:
+            return f"Name({str(self)!r})"
+        except DecodeError:
+            return f"Name(der={self.der.hex()!r})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Name):
+            return NotImplemented
+        # Nearly always the very same bytes; only otherwise is folding worth its price.
+        return self.der == other.der or self._folded() == other._folded()
+
+    def __hash__(self) -> int:
+        return hash(self._folded())
+
+    def _folded(self) -> tuple[frozenset[Attribute], ...]:
+        return tuple(
+            frozenset((oid, " ".join(text.split()).casefold()) for oid, text in rdn)
+            for rdn in self.rdns()
+        )
+
+
+NameLike = Union[Name, str, Mapping[str, Union[str, Sequence[str]]], DumpableName]
+"""What a name can be given as: see :func:`build_name`."""
+
+
+def build_name(subject: NameLike) -> Name:
+    """Build a name from what people write.
+
+    :param subject: a mapping from attribute names (``common_name``, ``CN`` or a dotted OID) to
+        text or several texts, in the order of the encoding; or an RFC 4514 string, whose *last*
+        part is the first in the encoding (``"CN=sensor-17,O=Example,C=US"``, ``+`` joins the parts
+        of a multi-valued RDN); or a :class:`Name`, or an ``asn1crypto.x509.Name``.
+    :returns: the name; the text of each attribute is exactly the text given.
+    :raises UsageError: an unknown attribute, an empty value, or text that the attribute's string
+        type lacks; names the attribute.
+
+    Source: RFC 4514; RFC 5280 section 4.1.2.4; R-18, V-15.
+    """
+    if isinstance(subject, Name):
+        return subject
+    if isinstance(subject, str):
+        return _encode_rdns(_parse_rfc4514(subject))
+    if isinstance(subject, Mapping):
+        return _encode_rdns(
+            [
+                [(_attribute_oid(key), text)]
+                for key, value in subject.items()
+                for text in ((value,) if isinstance(value, str) else value)
+            ]
+        )
+    dump: Any = getattr(subject, "dump", None)
+    if not callable(dump):
+        raise UsageError(
+            f"A subject of type {type(subject).__name__} is not understood; give a mapping, an "
+            "RFC 4514 string or a Name.",
+            argument="subject",
+        )
+    return parse_name(bytes(dump()))
+
+
+def parse_name(octets: bytes, *, limits: Limits = DEFAULT_LIMITS) -> Name:
+    """Check that *octets* are a Name and keep them.
+
+    :raises DecodeError: not a Name.
+    :raises LimitExceeded: more than ``limits.name_attributes`` attributes.
+
+    Source: RFC 5280 section 4.1.2.4.
+    """
+    name = Name(octets)
+    name.rdns(limits=limits)
+    return name
+
+
+def _read_rdns(reader: der.Reader, limits: Limits) -> tuple[tuple[Attribute, ...], ...]:
+    # Name ::= SEQUENCE OF SET OF SEQUENCE { type OBJECT IDENTIFIER, value ANY }
+    rdns = []
+    count = 0
+    sequence = reader.enter()
+    while not sequence.at_end:
+        members = sequence.enter(der.SET, "a SET")
+        rdn = []
+        while not members.at_end:
+            pair = members.enter()
+            rdn.append((pair.read_oid(), _read_value(pair)))
+            pair.finish()
+            count += 1
+            limits.check("name_attributes", count, what=f"A name has {count} attributes")
+        rdns.append(tuple(rdn))
+    return tuple(rdns)
+
+
+def _read_value(pair: der.Reader) -> str:
+    if pair.peek() in der.TEXT_TAGS:
+        return pair.read_text()
+    return f"#{pair.read_raw().hex()}"
+
+
+def _attribute_oid(key: str) -> str:
+    folded = key.strip().lower()
+    folded = folded.removeprefix("oid.")
+    if folded in _ALIASES:
+        return _ALIASES[folded]
+    if folded in _BY_KEY:
+        return _BY_KEY[folded].oid
+    if folded[:1] in ("0", "1", "2") and "." in folded:
+        return folded
+    known = ", ".join(row.field for row in _ATTRIBUTE_TYPES)
+    raise UsageError(
+        f"{key!r} is not an attribute of a name; use one of {known}, or a dotted OID.",
+        argument="subject",
+    )
+
+
+def _encode_rdns(rdns: Sequence[Sequence[Attribute]]) -> Name:
+    return Name(
+        der.sequence(
+            *(der.set_of(_encode_attribute(oid, text) for oid, text in rdn) for rdn in rdns)
+        )
+    )
+
+
+def _encode_attribute(oid: str, text: str) -> bytes:
+    row = _BY_OID.get(oid)
+    if not text:
+        raise UsageError(
+            f"The attribute {_short(oid)} is empty; leave it out instead.", argument="subject"
+        )
+    if row is not None and row.field == "country_name" and len(text) != 2:
+        raise UsageError(
+            f"The country {text!r} is not a code of two letters (ISO 3166).", argument="subject"
+        )
+    try:
+        value = row.encode(text) if row is not None else der.utf8_string(text)
+    except UsageError:
+        value = None
+    if value is None:
+        raise UsageError(
+            f"The attribute {_short(oid)} cannot hold {text!r}: its string type lacks some of the "
+            "characters.",
+            argument="subject",
+        )
+    return der.sequence(der.oid(oid), value)
+
+
+def _short(oid: str) -> str:
+    row = _BY_OID.get(oid)
+    return row.short if row is not None else oid
+
+
+# RFC 4514 text
+
+_SPECIAL = ',+"\\<>;'
+
+
+def _escape(text: str) -> str:
+    escaped = "".join(
+        f"\\{char}" if char in _SPECIAL else "\\00" if char == "\0" else char for char in text
+    )
+    if escaped.startswith(("#", " ")) and not _is_hex_value(text):
+        escaped = f"\\{escaped}"
+    if escaped.endswith(" ") and len(text) > 1:
+        escaped = f"{escaped[:-1]}\\ "
+    return escaped
+
+
+def _is_hex_value(text: str) -> bool:
+    return text.startswith("#") and len(text) > 1 and all(c in "0123456789abcdef" for c in text[1:])
+
+
+def _parse_rfc4514(text: str) -> list[list[Attribute]]:
+    if not text.strip():
+        return []
+    rdns: list[list[Attribute]] = []
+    for part in reversed(_split(text, ",")):
+        rdn = []
+        for pair in _split(part, "+"):
+            key, separator, value = pair.partition("=")
+            if not separator:
+                _refuse_rfc4514(text)
+            rdn.append((_attribute_oid(key), _unescape(value, text)))
+        rdns.append(rdn)
+    return rdns
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """Split at separators that are not escaped by a backslash."""
+    parts, current, index = [], "", 0
+    while index < len(text):
+        if text[index] == "\\":
+            current += text[index : index + 2]
+            index += 2
+            continue
+        if text[index] == separator:
+            parts.append(current)
+            current = ""
+        else:
+            current += text[index]
+        index += 1
+    return [*parts, current]
+
+
+def _unescape(value: str, whole: str) -> str:
+    stripped = value.lstrip(" ")
+    while stripped.endswith(" ") and not stripped.endswith("\\ "):
+        stripped = stripped[:-1]
+    if stripped.startswith("#"):
+        _refuse_rfc4514(whole)
+    octets = bytearray()
+    index = 0
+    while index < len(stripped):
+        char = stripped[index]
+        if char != "\\":
+            if char in '"<>;\0':
+                _refuse_rfc4514(whole)
+            # A lone surrogate is let through here and refused by the decoding below.
+            octets += char.encode("utf-8", "surrogatepass")
+            index += 1
+            continue
+        escape = stripped[index + 1 : index + 3]
+        if len(escape) == 2 and all(c in "0123456789abcdefABCDEF" for c in escape):
+            octets.append(int(escape, 16))
+            index += 3
+        elif escape[:1] and escape[0] in f"{_SPECIAL} #=":
+            octets += escape[0].encode()
+            index += 2
+        else:
+            _refuse_rfc4514(whole)
+    try:
+        return octets.decode("utf-8")
+    except UnicodeDecodeError:
+        pass
+    _refuse_rfc4514(whole)
+
+
+def _refuse_rfc4514(text: str) -> NoReturn:
+    raise UsageError(
+        f"{text!r} is not a distinguished name as in RFC 4514; write it as "
+        "CN=sensor-17,O=Example and put a backslash before special characters.",
+        argument="subject",
+    )

@@ -1,0 +1,73 @@
+"""What a responder remembers, behind operations that are atomic.
+
+The responder knows no threads: whoever implements :class:`Store` makes each operation atomic, and
+that is all that it takes for one request to be issued once (X-16).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Protocol
+
+from pyscep.identifiers import IssuerAndSerialNumber
+
+
+class RecordStatus(Enum):
+    """What has become of a request."""
+
+    PENDING = "pending"
+    ISSUED = "issued"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One transaction as the responder sees it.
+
+    Source: X-06 to X-09, P-08, P-10, P-12.
+    """
+
+    transaction_id: str
+    """The client's name for it; nothing more than a name (M-20)."""
+    status: RecordStatus
+    """What has become of it."""
+    requester: bytes = field(repr=False)
+    """The DER SubjectPublicKeyInfo that signed the request; only this key may poll (P-08)."""
+    csr: bytes = field(repr=False)
+    """The DER certification request, unaltered; it may hold a challenge password (V-10)."""
+    updated: datetime
+    """When it last changed."""
+    certificate: bytes | None = field(default=None, repr=False)
+    """The DER certificate, once issued."""
+    identifier: IssuerAndSerialNumber | None = None
+    """Issuer and serial number of that certificate."""
+    fail_info: int | None = None
+    """Why it was refused, as wire value."""
+    fail_info_text: str | None = None
+    """The same in words for the client."""
+
+
+class Store(Protocol):
+    """Remembers transactions; every operation is atomic, also between threads and processes."""
+
+    def update(
+        self, transaction_id: str, change: Callable[[Record | None], Record | None]
+    ) -> Record | None:
+        """Read a record, let *change* make the next one of it, and keep that, as one step.
+
+        :param change: gets the present record, or ``None``; returns the new one, or ``None`` to
+            leave everything as it is. What it raises is passed on and nothing is kept.
+        :returns: the record as it then stands.
+        """
+
+    def get(self, transaction_id: str) -> Record | None:
+        """Return the record of a transaction."""
+
+    def find_certificate(self, identifier: IssuerAndSerialNumber) -> bytes | None:
+        """Return an issued certificate in DER."""
+
+    def pending(self) -> tuple[Record, ...]:
+        """Return all records that wait for a decision, oldest first."""

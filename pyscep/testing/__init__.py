@@ -1,0 +1,6 @@
+"""The other side, for tests: a CA that lives as long as the test, and a server on loopback."""
+
+from pyscep.testing.ephemeral_ca import EphemeralCa
+from pyscep.testing.server import ScepServer
+
+__all__ = ["EphemeralCa", "ScepServer"]

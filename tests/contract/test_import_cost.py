@@ -1,0 +1,55 @@
+"""``import pyscep`` is cheap: nothing that does HTTP or cryptography comes with it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LOADED = """
+import json, sys
+before = set(sys.modules)
+import {module}
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+
+
+def loaded_by(module: str) -> set[str]:
+    """Return the modules that a fresh interpreter loads for *module*."""
+    answer = subprocess.run(
+        [sys.executable, "-c", LOADED.format(module=module)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return set(json.loads(answer.stdout))
+
+
+@pytest.fixture(scope="module")
+def loaded() -> set[str]:
+    return loaded_by("pyscep")
+
+
+@pytest.mark.parametrize(
+    "package",
+    ["requests", "urllib3", "oscrypto", "cryptography", "pkcs11", "http.server", "pyscep.testing"],
+)
+def test_not_loaded(loaded: set[str], package: str) -> None:
+    inside = package + "."
+    assert not [name for name in loaded if name == package or name.startswith(inside)]
+
+
+def test_no_provider_is_loaded(loaded: set[str]) -> None:
+    doors = {"oscrypto_provider", "pyca_provider", "pkcs11_key"}
+    assert not [name for name in loaded if name.rpartition(".")[2] in doors]
+
+
+def test_can_fail() -> None:
+    assert "requests" in loaded_by("requests")
+    assert "http.server" in loaded_by("http.server")
