@@ -11,7 +11,7 @@ import binascii
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NoReturn
-from urllib.parse import quote, unquote_to_bytes, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit, urlunsplit
 
 from pyscep.capabilities import (
     NO_CAPABILITIES,
@@ -146,19 +146,7 @@ def _get(url: str, operation: Operation, message: str | None) -> HttpRequest:
 
 def _with_query(url: str, query: str) -> str:
     """Add *query* to the configured URL, every other part of which stays as it is (T-10)."""
-    try:
-        parts = urlsplit(url)
-        known = parts.scheme in ("http", "https") and bool(parts.hostname)
-        # Reading the port is what checks it.
-        known = known and (parts.port is None or parts.port > 0)
-    except ValueError:
-        known = False
-    if not known or any(char.isspace() or not char.isprintable() for char in url):
-        raise UsageError(
-            "The SCEP server's URL is not understood; it has to look like "
-            "http://host/path, with http or https.",
-            argument="url",
-        )
+    parts = _split_url(url)
     if "#" in url or "@" in parts.netloc:
         raise UsageError(
             "The SCEP server's URL must have neither a fragment nor a user name; give credentials "
@@ -168,6 +156,25 @@ def _with_query(url: str, query: str) -> str:
     existing = parts.query.rstrip("&")
     joined = f"{existing}&{query}" if existing else query
     return urlunsplit((parts.scheme, parts.netloc, parts.path or DEFAULT_PATH, joined, ""))
+
+
+def _split_url(url: str) -> SplitResult:
+    try:
+        parts, port = urlsplit(url), urlsplit(url).port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or port == 0
+        or any(char.isspace() or not char.isprintable() for char in url)
+    ):
+        raise UsageError(
+            "The SCEP server's URL is not understood; it has to look like http://host/path, with "
+            "http or https.",
+            argument="url",
+        )
+    return parts
 
 
 # ------------------------------------------------------------------------------ client: responses

@@ -105,7 +105,7 @@ class RequestsTransport:
         self.close()
 
     def _refuse_redirect(self, response: requests.Response, request: HttpRequest) -> None:
-        """A followed redirect could turn POST into GET, change the host or leave https (T-26)."""
+        # A followed redirect could turn POST into GET, change the host or leave https (T-26).
         if response.is_redirect or response.is_permanent_redirect:
             target = response.headers.get("Location", "").partition("?")[0]
             raise HttpError(

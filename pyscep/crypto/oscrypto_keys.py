@@ -17,7 +17,7 @@ from pyscep.algorithms import (
     SignatureAlgorithm,
 )
 from pyscep.crypto.key_files import CURVE_OIDS, check_curve, refuse_key_type
-from pyscep.crypto.oscrypto_loader import attempt, load_oscrypto
+from pyscep.crypto.oscrypto_loader import attempt, attempt_loading, load_oscrypto
 from pyscep.errors import (
     DecodeError,
     DecryptionFailed,
@@ -115,7 +115,7 @@ def _load_public_key(public_key: bytes, rsa_bits_min: int, rsa_bits_max: int) ->
     # met again and again: so the last few are kept. The result depends on nothing but the
     # arguments, so all providers share them; failures are not kept.
     key_type, bits = inspect_public_key(public_key, rsa_bits_min, rsa_bits_max)
-    handle = attempt(load_oscrypto().asymmetric.load_public_key, public_key)
+    handle = attempt_loading(load_oscrypto().asymmetric.load_public_key, public_key)
     if handle is None:
         raise DecodeError(f"The {key_type.name} public key is not one: OpenSSL does not load it.")
     return PublicKey(key_type, bits, handle)

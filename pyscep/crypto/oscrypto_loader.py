@@ -58,7 +58,8 @@ class Oscrypto:
     """Empties OpenSSL's error queue of this thread.
 
     oscrypto leaves entries there whenever it raises, and the next TLS read of the same thread
-    would report them as its own failure. Call it after every exception of oscrypto.
+    would report them as its own failure. Call it after every exception of oscrypto, and after
+    loading a key.
     """
 
 
@@ -102,6 +103,17 @@ def attempt(operation: Callable[..., Any], *arguments: object) -> Any:  # noqa: 
     except Exception:  # noqa: BLE001  # none of oscrypto's errors, and no other, may leak
         load_oscrypto().drain_errors()
         return None
+
+
+def attempt_loading(operation: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401
+    """As :func:`attempt`, where OpenSSL decodes a key.
+
+    It tries one decoder after the other, and those that failed may leave their errors in the queue
+    although another one succeeded.
+    """
+    result = attempt(operation, *arguments)
+    load_oscrypto().drain_errors()
+    return result
 
 
 def _import_oscrypto() -> Oscrypto:

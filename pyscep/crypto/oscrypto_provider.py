@@ -2,8 +2,9 @@
 
 oscrypto has traps, and this is the place that knows them:
 
-- each time it raises, it leaves entries in OpenSSL's error queue, so every call that may fail
-  empties the queue afterwards; its error texts may be those of older entries and are not looked at;
+- each time it raises, and sometimes when it loads a key, it leaves entries in OpenSSL's error
+  queue, so every such call empties the queue afterwards; its error texts may be those of older
+  entries and are not looked at;
 - an EC key given to one of its RSA functions, or a public key that outlives the certificate it
   came from, crashes the process, so kinds are checked first, and public keys are loaded from their
   SubjectPublicKeyInfo;
@@ -50,7 +51,7 @@ from pyscep.crypto.oscrypto_keys import (
     refuse,
     verify_with,
 )
-from pyscep.crypto.oscrypto_loader import attempt, load_oscrypto
+from pyscep.crypto.oscrypto_loader import attempt, attempt_loading, load_oscrypto
 from pyscep.crypto.pem import PemBlock, read_pem, write_pem
 from pyscep.crypto.pkcs12 import Pkcs12, choose, read_pkcs12
 from pyscep.errors import (
@@ -307,7 +308,7 @@ class OscryptoProvider:
         return self._generate(curve, "ec", None, curve)
 
     def _generate(self, algorithm: str, *arguments: object) -> OscryptoPrivateKey:
-        pair = attempt(load_oscrypto().asymmetric.generate_pair, *arguments)
+        pair = attempt_loading(load_oscrypto().asymmetric.generate_pair, *arguments)
         if pair is None:
             refuse(
                 f"generate a {algorithm} key",
@@ -349,7 +350,7 @@ class OscryptoProvider:
         return self._load_pkcs8(to_pkcs8(octets, password, self._password_tools()))
 
     def _load_pkcs8(self, pkcs8: bytes) -> OscryptoPrivateKey:
-        loaded = attempt(_load_handle, pkcs8)
+        loaded = attempt_loading(_load_handle, pkcs8)
         if loaded is None:
             raise DecodeError("The private key has the right form, but OpenSSL does not load it.")
         return self._private_key(*loaded)
