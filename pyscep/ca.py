@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pyscep import asn1, der
+from pyscep import asn1, der, extensions
 from pyscep.algorithms import KeyType
 from pyscep.certificates import (
     Certificate,
@@ -90,6 +90,7 @@ class CaCertificates:
         extra: Sequence[Certificate] = (),
         anchor_may_be_intermediate: bool = False,
         ignore_key_usage: bool = False,
+        ra_may_be_any_end_entity: bool = False,
         provider: CryptoProvider | None = None,
     ) -> TrustedCa:
         """Find out whether these are the CA's certificates, and which is for what.
@@ -110,11 +111,14 @@ class CaCertificates:
             self-signed, where the CA does not publish its root.
         :param ignore_key_usage: use RA certificates whose keyUsage has only one of the two bits
             for both roles, as some Microsoft installations need (G-12).
+        :param ra_may_be_any_end_entity: accept an RA certificate whose extendedKeyUsage is that of
+            an ordinary certificate. Then whoever has a certificate of this CA, and the network in
+            hand, can pose as its server and collect challenge passwords.
         :raises UsageError: neither fingerprint nor anchors, or a malformed fingerprint.
         :raises UntrustedCa: not that CA, or a certificate that does not belong to it, has expired,
             or has no use.
 
-        Source: RFC 8894 section 2.2; G-07 to G-18, T-30, T-31.
+        Source: RFC 8894 section 2.2; G-07 to G-18, T-30, T-31, S-19.
         """
         chosen = provider or default_provider()
         pool = _unique((*self.certificates, *anchors, *extra))
@@ -130,7 +134,10 @@ class CaCertificates:
             trusted = (_find_anchor(pool, sha256, sha1, anchor_may_be_intermediate, chosen),)
         return _assign_roles(
             _Pool(fetched=self.certificates, every=pool, anchors=tuple(trusted), at=at),
-            ignore_key_usage=ignore_key_usage,
+            waivers=_Waivers(
+                ignore_key_usage=ignore_key_usage,
+                ra_may_be_any_end_entity=ra_may_be_any_end_entity,
+            ),
             provider=chosen,
         )
 
@@ -161,7 +168,7 @@ class CaCertificates:
         anchors = tuple(c for c in self.certificates if c.is_ca)
         return _assign_roles(
             _Pool(fetched=self.certificates, every=self.certificates, anchors=anchors, at=at),
-            ignore_key_usage=ignore_key_usage,
+            waivers=_Waivers(ignore_key_usage=ignore_key_usage, ra_may_be_any_end_entity=True),
             provider=provider or default_provider(),
         )
 
@@ -263,7 +270,7 @@ def parse_next_ca_certificates(
         _Pool(
             fetched=fresh, every=_unique((*fresh, *current.certificates)), anchors=anchors, at=None
         ),
-        ignore_key_usage=False,
+        waivers=_Waivers(),
         provider=chosen,
     )
 
@@ -378,6 +385,14 @@ def _find_anchor(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Waivers:
+    """Which of the rules about roles the caller has given up."""
+
+    ignore_key_usage: bool = False
+    ra_may_be_any_end_entity: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Pool:
     """What roles are assigned from."""
 
@@ -390,52 +405,47 @@ class _Pool:
     at: datetime | None = field(default=None)
     """When everything has to be valid."""
 
-    def is_trusted(self, certificate: Certificate, provider: CryptoProvider) -> bool:
-        """Whether it is an anchor, or chains to one, everything being valid at that time."""
-        return self._reaches_anchor(certificate, (), provider)
+    def trusted(self, provider: CryptoProvider) -> tuple[Certificate, ...]:
+        """Return the anchors and what chains to one, everything being valid at that time.
 
-    def _reaches_anchor(
-        self, certificate: Certificate, below: tuple[Certificate, ...], provider: CryptoProvider
-    ) -> bool:
-        if self.at is not None and not certificate.is_valid_at(self.at):
-            return False
-        if certificate in self.anchors:
-            return True
-        path = (*below, certificate)
-        return len(path) < DEFAULT_LIMITS.chain_length and any(
-            is_issued_by(certificate, issuer, provider=provider)
-            and self._reaches_anchor(issuer, path, provider)
-            for issuer in self.every
-            if issuer not in path
-        )
+        It goes down from the anchors, each pair of certificates being looked at once, so that a
+        bag of cross-signed certificates costs no more than its square (S-19).
+        """
+        candidates = [c for c in self.every if self.at is None or c.is_valid_at(self.at)]
+        found = [c for c in candidates if c in self.anchors]
+        latest = found
+        for _ in range(DEFAULT_LIMITS.chain_length):
+            latest = [
+                c
+                for c in candidates
+                if c not in found
+                and any(is_issued_by(c, issuer, provider=provider) for issuer in latest)
+            ]
+            found = [*found, *latest]
+        return tuple(found)
 
 
-def _assign_roles(pool: _Pool, *, ignore_key_usage: bool, provider: CryptoProvider) -> TrustedCa:
-    trusted = tuple(c for c in pool.every if pool.is_trusted(c, provider))
-    authorities = tuple(c for c in trusted if c.is_ca)
-    registrars = tuple(c for c in trusted if not c.is_ca)
+def _may_issue(certificate: Certificate) -> bool:
+    """Whether it is a CA's; some RA certificates call themselves CA and lack keyCertSign."""
+    return certificate.is_ca and certificate.allows(KeyUsage.KEY_CERT_SIGN)
+
+
+def _assign_roles(pool: _Pool, *, waivers: _Waivers, provider: CryptoProvider) -> TrustedCa:
+    trusted = pool.trusted(provider)
+    authorities = tuple(c for c in trusted if _may_issue(c))
+    registrars = tuple(c for c in trusted if not _may_issue(c))
     _refuse_strangers(pool, trusted, registrars)
+    if not waivers.ra_may_be_any_end_entity:
+        _refuse_ordinary(pool, registrars)
     issuer = _find_issuing_ca(authorities, registrars, provider)
-    signers = _with_usage(registrars, KeyUsage.DIGITAL_SIGNATURE, ignore=ignore_key_usage)
+    signers = _fit_for(KeyUsage.DIGITAL_SIGNATURE, registrars, issuer, waivers)
     recipients = [
         c
-        for c in _with_usage(registrars, KeyUsage.KEY_ENCIPHERMENT, ignore=ignore_key_usage)
+        for c in _fit_for(KeyUsage.KEY_ENCIPHERMENT, registrars, issuer, waivers)
         if c.key_type is KeyType.RSA
     ]
-    signers = sorted(signers, key=_is_dual)
-    recipients = sorted(recipients, key=_is_dual)
-    if _may_act_itself(issuer, KeyUsage.DIGITAL_SIGNATURE, ignore=ignore_key_usage):
-        signers.append(issuer)
-    if issuer.key_type is KeyType.RSA and _may_act_itself(
-        issuer, KeyUsage.KEY_ENCIPHERMENT, ignore=ignore_key_usage
-    ):
-        recipients.append(issuer)
     if not signers or not recipients:
-        missing = (
-            "sign replies (digitalSignature)"
-            if not signers
-            else ("receive requests (keyEncipherment, RSA)")
-        )
+        missing = "receive requests (RSA, keyEncipherment)" if signers else "sign replies"
         raise UntrustedCa(
             f"None of the CA's certificates may {missing}; if the server uses one of them all the "
             "same, allow it with ignore_key_usage=True.",
@@ -443,17 +453,26 @@ def _assign_roles(pool: _Pool, *, ignore_key_usage: bool, provider: CryptoProvid
         )
     return TrustedCa(
         issuer=issuer,
-        signers=tuple(signers),
+        signers=signers,
         recipient=recipients[0],
         chain=build_chain(issuer, pool.every, at=pool.at, provider=provider),
     )
+
+
+def _fit_for(
+    usage: KeyUsage, registrars: Iterable[Certificate], issuer: Certificate, waivers: _Waivers
+) -> tuple[Certificate, ...]:
+    """Return who may do this: RA certificates for one purpose, those for both, the CA (G-09)."""
+    fit = [c for c in registrars if waivers.ignore_key_usage or c.allows(usage)]
+    itself = waivers.ignore_key_usage or _may_act_itself(issuer, usage)
+    return (*sorted(fit, key=_is_dual), *((issuer,) if itself else ()))
 
 
 def _refuse_strangers(
     pool: _Pool, trusted: Sequence[Certificate], registrars: Sequence[Certificate]
 ) -> None:
     """Refuse a bag with an RA certificate that does not belong to the CA (G-14, G-17)."""
-    strangers = [c for c in pool.fetched if not c.is_ca and c not in trusted]
+    strangers = [c for c in pool.fetched if not _may_issue(c) and c not in trusted]
     expired = [c for c in strangers if pool.at is not None and not c.is_valid_at(pool.at)]
     if not strangers or (registrars and strangers == expired):
         # An outdated RA certificate beside a current one is only left over.
@@ -497,12 +516,6 @@ def _find_issuing_ca(
     return candidates[0]
 
 
-def _with_usage(
-    certificates: Iterable[Certificate], usage: KeyUsage, *, ignore: bool
-) -> list[Certificate]:
-    return [c for c in certificates if ignore or c.allows(usage)]
-
-
 def _is_dual(certificate: Certificate) -> bool:
     """Order a certificate for one purpose before one for both (G-09)."""
     return certificate.allows(KeyUsage.DIGITAL_SIGNATURE) and certificate.allows(
@@ -510,7 +523,7 @@ def _is_dual(certificate: Certificate) -> bool:
     )
 
 
-def _may_act_itself(issuer: Certificate, usage: KeyUsage, *, ignore: bool) -> bool:
+def _may_act_itself(issuer: Certificate, usage: KeyUsage) -> bool:
     """Whether the CA may do without RA.
 
     Many CAs do so with a keyUsage of keyCertSign and cRLSign only, which says nothing about SCEP;
@@ -518,7 +531,35 @@ def _may_act_itself(issuer: Certificate, usage: KeyUsage, *, ignore: bool) -> bo
     """
     usages = issuer.key_usage or frozenset()
     silent = not usages & {KeyUsage.DIGITAL_SIGNATURE, KeyUsage.KEY_ENCIPHERMENT}
-    return ignore or silent or issuer.allows(usage)
+    return silent or usage in usages
+
+
+_RA_PURPOSES = frozenset(
+    (
+        "2.5.29.37.0",  # anyExtendedKeyUsage
+        "1.3.6.1.4.1.311.20.2.1",  # Microsoft's Certificate Request Agent, as NDES has it
+        "1.3.6.1.5.5.7.3.28",  # id-kp-cmcRA (RFC 6402)
+    )
+)
+
+
+def _refuse_ordinary(pool: _Pool, registrars: Iterable[Certificate]) -> None:
+    """Refuse an ordinary certificate of the CA in the place of an RA's.
+
+    Whoever has a certificate of this CA could otherwise put it into a GetCACert reply and be sent
+    the challenge passwords. One for clients or servers says so in its extendedKeyUsage.
+    """
+    for certificate in registrars:
+        purposes = extensions.read_extended_key_usage(certificate.extensions)
+        if purposes is None or _RA_PURPOSES & set(purposes) or certificate in pool.anchors:
+            continue
+        raise UntrustedCa(
+            f"The certificate of {certificate.subject}, which came with the CA's, is an ordinary "
+            "one: its extendedKeyUsage is not that of an RA. If the server really uses it, allow "
+            "it with ra_may_be_any_end_entity=True.",
+            expected="an RA certificate",
+            actual=", ".join(purposes),
+        )
 
 
 def _unique(certificates: Iterable[Certificate]) -> tuple[Certificate, ...]:
