@@ -158,6 +158,10 @@ def oid(dotted: str) -> bytes:
 
     :raises UsageError: not a dotted OID.
     """
+    return _KNOWN_OBJECTS.get(dotted) or _encode_oid(dotted)
+
+
+def _encode_oid(dotted: str) -> bytes:
     try:
         first, second, *rest = (int(arc) for arc in dotted.split("."))
     except ValueError:
@@ -479,9 +483,9 @@ class Reader:
 
 _TIME_FIELDS = ((0, 4), (4, 6), (6, 8), (8, 10), (10, 12), (12, 14))
 
-# Decoding an OID costs more than all other reads together, and the same few come all the time.
-_KNOWN_OIDS: dict[bytes, str] = {
-    oid(dotted)[2:]: dotted
+# OIDs cost more than everything else to read and to write, and the same few come all the time.
+_KNOWN_OBJECTS: dict[str, bytes] = {
+    dotted: _encode_oid(dotted)
     for dotted in (
         "1.2.840.113549.1.7.1",
         "1.2.840.113549.1.7.2",
@@ -512,8 +516,13 @@ _KNOWN_OIDS: dict[bytes, str] = {
         "2.5.29.31",
         "2.5.29.35",
         "2.5.29.37",
+        "2.5.4.3",
+        "2.5.4.10",
+        "1.2.840.113549.1.9.7",
+        "1.2.840.113549.1.9.14",
     )
 }
+_KNOWN_OIDS: dict[bytes, str] = {octets[2:]: dotted for dotted, octets in _KNOWN_OBJECTS.items()}
 
 
 def read_der(octets: bytes, parse: Callable[[Reader], T]) -> T:
