@@ -67,6 +67,18 @@ MICROSOFT_TEMPLATE = "1.3.6.1.4.1.311.21.7"
 MICROSOFT_UPN = "1.3.6.1.4.1.311.20.2.3"
 
 
+# What its parsers have been seen to raise; AttributeError for a REAL, which it does not implement.
+_ERRORS_OF_ASN1CRYPTO = (
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
+
+
 def load(  # asn1crypto has no types, so Any is all that can be said
     spec: Any,  # noqa: ANN401
     octets: bytes,
@@ -87,7 +99,7 @@ def load(  # asn1crypto has no types, so Any is all that can be said
         value = spec.load(octets, strict=True)
         # Parsing is lazy; this forces all of it now.
         value.native  # noqa: B018
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError, IndexError):
+    except _ERRORS_OF_ASN1CRYPTO:
         value = None
     if value is None:
         raise DecodeError(f"The bytes are not a well-formed {name}.")

@@ -55,7 +55,7 @@ class TrustedCa:
 
         Source: RFC 8894 section 2.2; G-14, G-23.
         """
-        for certificate in (self.issuer, self.recipient, *self.chain.certificates):
+        for certificate in self.certificates:
             if not certificate.is_valid_at(at):
                 raise UntrustedCa(
                     f"The certificate of {certificate.subject} is valid from "
@@ -188,9 +188,9 @@ def parse_ca_certificates(octets: bytes, *, limits: Limits = DEFAULT_LIMITS) -> 
     Source: RFC 8894 section 4.2.1; G-03 to G-06, G-22.
     """
     limits.check_size(len(octets), what="The reply to GetCACert")
-    certificates = tuple(
-        parse_certificate(each, limits=limits) for each in _split_bag(octets, limits)
-    )
+    bag = _split_bag(octets, limits)
+    limits.check("certificates", len(bag), what=f"There are {len(bag)} CA certificates")
+    certificates = tuple(parse_certificate(each, limits=limits) for each in bag)
     if not certificates:
         raise ProtocolError(
             "The reply to GetCACert has no certificate in it; check the server's URL and its CA "
@@ -201,7 +201,8 @@ def parse_ca_certificates(octets: bytes, *, limits: Limits = DEFAULT_LIMITS) -> 
 
 
 def _split_bag(octets: bytes, limits: Limits) -> tuple[bytes, ...]:
-    if octets.lstrip()[:11] == b"-----BEGIN ":
+    # Tools write words for people before a PEM block, so it need not be at the beginning.
+    if octets[:1] != b"\x30" and b"-----BEGIN " in octets:
         return (
             *asn1.pem_blocks(octets, "CERTIFICATE"),
             *(
@@ -316,17 +317,18 @@ def normalise_fingerprint(fingerprint: str | bytes, *, size: int) -> bytes:
 
     Source: G-15, G-16.
     """
-    octets = fingerprint if isinstance(fingerprint, bytes) else _unhex(fingerprint)
+    argument = "sha256" if size == 32 else "sha1"
+    octets = fingerprint if isinstance(fingerprint, bytes) else _unhex(fingerprint, argument)
     if len(octets) != size:
         raise UsageError(
             f"The fingerprint has {len(octets)} bytes, but SHA-{256 if size == 32 else 1} has "
             f"{size}; take it over the DER of the root certificate (MD5 is not accepted).",
-            argument="sha256" if size == 32 else "sha1",
+            argument=argument,
         )
     return octets
 
 
-def _unhex(text: str) -> bytes:
+def _unhex(text: str, argument: str) -> bytes:
     stripped = "".join(text.replace(":", "").split())
     try:
         return bytes.fromhex(stripped)
@@ -334,7 +336,7 @@ def _unhex(text: str) -> bytes:
         pass
     raise UsageError(
         f"{text!r} is not a fingerprint; write it in hexadecimal, with or without colons.",
-        argument="sha256",
+        argument=argument,
     )
 
 

@@ -19,6 +19,9 @@ from pyscep.algorithms import (
 from pyscep.errors import DowngradeRefused, UsageError, WeakAlgorithm
 from pyscep.limits import DEFAULT_LIMITS, Limits
 
+_UTF8_MARK = b"\xef\xbb\xbf"
+_SHOWN = 64
+
 
 class HttpMethod(Enum):
     """How a pkiMessage travels (RFC 8894 section 4.1; T-01)."""
@@ -41,10 +44,19 @@ class Capability(Enum):
     SCEP_STANDARD = "SCEPStandard"
 
 
+_KEYWORDS = {capability.value.lower(): capability for capability in Capability}
+
 IMPLIED_BY_SCEP_STANDARD = frozenset(
     (Capability.AES, Capability.POST_PKI_OPERATION, Capability.SHA256)
 )
 """What SCEPStandard says without naming it; Renewal and GetNextCACert are not in it (C-13)."""
+
+UNREGISTERED_KEYWORDS = frozenset(("SHA-224", "SHA-384", "Update"))
+"""Seen in the field, never registered, and without effect here (C-30).
+
+A server may have to announce them all the same: strongSwan up to 5.9.8 uses AES only where it
+finds ``SHA-384``.
+"""
 
 
 class ScepStandardPolicy(Enum):
@@ -89,30 +101,32 @@ class Algorithms:
 
     @property
     def downgrades(self) -> tuple[str, ...]:
-        """The choices that are weaker than AES-128 and SHA-256, for a log (C-23)."""
-        found = []
-        if self.content_encryption_algorithm.legacy:
-            found.append(self.content_encryption_algorithm.name)
-        if self.digest_algorithm.legacy:
-            found.append(self.digest_algorithm.name)
-        return tuple(found)
+        """The names of the choices weaker than AES-128 and SHA-256; the caller's log (C-23).
+
+        Empty for whatever :meth:`Capabilities.select` proposes without ``allow_legacy``.
+        """
+        chosen = (self.content_encryption_algorithm, self.digest_algorithm)
+        return tuple(algorithm.name for algorithm in chosen if algorithm.legacy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What a server announces; unauthenticated.
+    """What a server announces.
 
-    Source: RFC 8894 section 3.5.2.
+    Nobody has signed it, so it is asked for anew each time and never remembered (S-10).
+
+    Source: RFC 8894 sections 3.5.2 and 7.5.
     """
 
     keywords: frozenset[Capability]
     """The known keywords of the reply."""
     unknown: tuple[str, ...] = ()
-    """The other lines of the reply, for a log (C-08, C-30)."""
+    """The other lines of the reply, shortened and in ASCII, for a log (C-08, C-30)."""
     server: str | None = None
-    """The Server header of the reply, by which some tell NDES (C-27)."""
+    """The Server header of the reply; by ``Microsoft-IIS`` some tell NDES. Nothing here does
+    (C-27)."""
     answered: bool = True
-    """Whether the server answered with status 200 (C-16)."""
+    """Whether it was an answer: false after an HTTP error, which also means "none" (C-16)."""
 
     def supports(self, capability: Capability) -> bool:
         """Whether the keyword is there, or implied by SCEPStandard.
@@ -128,16 +142,23 @@ class Capabilities:
         *,
         content_encryption_algorithm: ContentEncryptionAlgorithm | None = None,
         digest_algorithm: DigestAlgorithm | None = None,
+        key_encryption_algorithm: KeyEncryptionAlgorithm = KeyEncryptionAlgorithm.RSA_PKCS1_V15,
         http_method: HttpMethod | None = None,
         allow_legacy: bool = False,
         scep_standard: ScepStandardPolicy = ScepStandardPolicy.OPTIONAL,
     ) -> Algorithms:
         """Propose algorithms and HTTP method; an explicit choice always wins.
 
-        AES-128-CBC and SHA-256 are proposed where they are announced, also if more is. NDES does
-        AES without announcing it: choose the cipher explicitly there (C-26).
+        AES-128-CBC and SHA-256 are proposed where they are announced, also if more is. NDES 2016
+        to 2022 does AES without announcing it: ``content_encryption_algorithm=AES128_CBC`` says
+        that you know better (C-26).
 
-        :param allow_legacy: propose 3DES and SHA-1 where no better is announced.
+        :param content_encryption_algorithm: used as given, announced or not.
+        :param digest_algorithm: used as given, announced or not.
+        :param key_encryption_algorithm: used as given; no keyword is about it.
+        :param http_method: used as given; GET for servers that answer POST with nothing (T-25).
+        :param allow_legacy: propose 3DES and SHA-1 where no better is announced: the floor that
+            every server has, also one that announces nothing (C-18).
         :param scep_standard: what to make of a reply without SCEPStandard.
         :raises DowngradeRefused: only legacy is announced, or SCEPStandard is missing though
             required; names the argument that would allow it.
@@ -152,6 +173,7 @@ class Capabilities:
         return Algorithms(
             content_encryption_algorithm=cipher,
             digest_algorithm=digest,
+            key_encryption_algorithm=key_encryption_algorithm,
             http_method=http_method or (HttpMethod.POST if post else HttpMethod.GET),
         )
 
@@ -175,7 +197,7 @@ def _propose_cipher(
     if known.supports(Capability.AES):
         return ContentEncryptionAlgorithm.AES128_CBC
     if not allow_legacy:
-        _refuse_downgrade(known, "AES", "content_encryption_algorithm=AES128_CBC")
+        _refuse_downgrade(known, "AES", "content_encryption_algorithm=AES128_CBC", "3DES")
     return ContentEncryptionAlgorithm.DES_EDE3_CBC
 
 
@@ -185,16 +207,16 @@ def _propose_digest(known: Capabilities, allow_legacy: bool) -> DigestAlgorithm:
     if known.supports(Capability.SHA512):
         return DigestAlgorithm.SHA512
     if not allow_legacy:
-        _refuse_downgrade(known, "SHA-256", "digest_algorithm=SHA256")
+        _refuse_downgrade(known, "SHA-256", "digest_algorithm=SHA256", "SHA-1")
     return DigestAlgorithm.SHA1
 
 
-def _refuse_downgrade(known: Capabilities, missing: str, choice: str) -> NoReturn:
+def _refuse_downgrade(known: Capabilities, missing: str, choice: str, legacy: str) -> NoReturn:
     offered = _spelled(known.keywords)
     raise DowngradeRefused(
         f"The server does not announce {missing} (it announces "
-        f"{', '.join(offered) or 'nothing'}); choose {choice} if it can do that all the same, or "
-        "use allow_legacy=True for 3DES and SHA-1.",
+        f"{', '.join(offered) or 'nothing'}); if it can do that all the same, choose {choice} in "
+        f"Capabilities.select(); allow_legacy=True there would use {legacy}.",
         offered=offered,
         argument="allow_legacy",
     )
@@ -205,7 +227,7 @@ def _spelled(keywords: Iterable[Capability]) -> tuple[str, ...]:
 
 
 NO_CAPABILITIES = Capabilities(keywords=frozenset(), answered=False)
-"""What an HTTP error or an empty reply means (C-16)."""
+"""What an HTTP error means (C-16)."""
 
 
 def parse_capabilities(
@@ -214,43 +236,80 @@ def parse_capabilities(
     """Read the body of a GetCACaps reply; whatever is not a known keyword is passed over.
 
     Only the first ``limits.capabilities_size`` bytes and ``limits.capabilities_lines`` lines are
-    looked at, so that a web page instead of an answer means "none" (C-31).
+    looked at, and a web page in place of an answer means "none" (C-31): no content is an error.
 
     :param server: the Server header of the reply, if there was one.
 
     Source: RFC 8894 section 3.5.2; C-03, C-04, C-07 to C-09, C-21, C-30, C-31.
     """
-    text = body[: limits.capabilities_size].decode("utf-8-sig", "replace")
-    lines = [line.strip() for line in text.replace("\r", "\n").split("\n")]
-    known = {capability.value.lower(): capability for capability in Capability}
     keywords: set[Capability] = set()
     unknown: list[str] = []
-    for line in [line for line in lines if line][: limits.capabilities_lines]:
-        if line.lower() in known:
-            keywords.add(known[line.lower()])
+    for line in _lines(body, limits):
+        # Whole lines are compared: "A" is not AES, "AES-GCM" is not AES (C-09).
+        if keyword := _KEYWORDS.get(line.lower()):
+            keywords.add(keyword)
         else:
-            unknown.append(line[:64])
+            unknown.append(line[:_SHOWN])
     return Capabilities(keywords=frozenset(keywords), unknown=tuple(unknown), server=server)
 
 
+def _lines(body: bytes, limits: Limits) -> list[str]:
+    """Return the lines that are not empty, in printable ASCII."""
+    octets = body.removeprefix(_UTF8_MARK)
+    if octets[:_SHOWN].lstrip().startswith(b"<"):
+        # A page may well hold a line that reads like a keyword: NDES explains itself in HTML.
+        return []
+    text = octets[: limits.capabilities_size].decode("ascii", "backslashreplace")
+    lines = text.replace("\r", "\n").split("\n")
+    if len(octets) > limits.capabilities_size:
+        # The last line may be cut: "AES-GCM" must not become "AES".
+        lines.pop()
+    shown = ("".join(char if char.isprintable() else "?" for char in _strip(x)) for x in lines)
+    return [line for line in shown if line][: limits.capabilities_lines]
+
+
+def _strip(line: str) -> str:
+    return line.strip(" \t\v\f\0")
+
+
 def format_capabilities(
-    keywords: Iterable[Capability], *, extra: Iterable[str] = (), line_end: str = "\n"
+    keywords: Iterable[Capability],
+    *,
+    extra: Iterable[str] = (),
+    line_end: str = "\n",
+    spell_out: bool = True,
 ) -> bytes:
-    """Return the body of a GetCACaps reply: for servers.
+    """Return the body of a GetCACaps reply, for servers; empty if there is nothing to announce.
 
-    :param extra: private keywords, each with its owner as prefix, such as ``Example.com-Foo``.
-    :param line_end: LF by default, as some clients compare whole lines (C-05).
-    :raises UsageError: a private keyword without prefix, or with characters that break lines.
+    :param extra: private keywords, each with its owner as prefix, such as ``Example.com-Foo``;
+        also those of :data:`UNREGISTERED_KEYWORDS`.
+    :param line_end: LF, as some clients compare whole lines; or CRLF (C-05).
+    :param spell_out: also name what SCEPStandard implies, for clients that do not know it.
+    :raises UsageError: a private keyword without prefix, or with characters that break lines;
+        another *line_end*.
 
-    Source: RFC 8894 sections 3.5.2 and 6; C-03, C-05, C-06, C-24.
+    Source: RFC 8894 sections 3.5.2 and 6; C-03, C-05, C-06, C-14, C-15, C-24.
     """
+    if line_end not in ("\n", "\r\n"):
+        raise UsageError(
+            f"Lines cannot end in {line_end!r}; use LF or CRLF as line_end.", argument="line_end"
+        )
+    announced = frozenset(keywords)
+    if spell_out and Capability.SCEP_STANDARD in announced:
+        announced |= IMPLIED_BY_SCEP_STANDARD
     private = tuple(extra)
     for keyword in private:
-        owner = keyword.partition("-")[0]
-        if "." not in owner or not keyword.isascii() or not keyword.isprintable() or " " in keyword:
+        if not _is_private(keyword):
             raise UsageError(
-                f"{keyword!r} is not a private keyword; write the owner before it, such as "
-                "Example.com-Foo.",
+                f"{keyword!r} is not a private keyword; write the owner's domain before it, such "
+                "as Example.com-Foo.",
                 argument="extra",
             )
-    return "".join(f"{keyword}{line_end}" for keyword in (*_spelled(keywords), *private)).encode()
+    return "".join(f"{keyword}{line_end}" for keyword in (*_spelled(announced), *private)).encode()
+
+
+def _is_private(keyword: str) -> bool:
+    owner, _, name = keyword.partition("-")
+    printable = keyword.isascii() and keyword.isprintable() and " " not in keyword
+    owned = "." in owner.strip(".") and bool(name)
+    return keyword in UNREGISTERED_KEYWORDS or (printable and owned)

@@ -166,11 +166,9 @@ def _encode_oid(dotted: str) -> bytes:
         first, second, *rest = (int(arc) for arc in dotted.split("."))
     except ValueError:
         first, second, rest = -1, 0, []
-    if (
-        first not in (0, 1, 2)
-        or not 0 <= second < (40 if first < 2 else 2**32)
-        or min(rest, default=0) < 0
-    ):
+    # int() itself is generous: it takes signs, spaces, underscores and digits of other scripts.
+    plain = dotted.isascii() and dotted.replace(".", "").isdecimal()
+    if not plain or first not in (0, 1, 2) or second >= (40 if first < 2 else 2**32):
         raise UsageError(
             f"{dotted!r} is not an object identifier; write it as numbers with dots, such as "
             "1.3.6.1.5.5.7.24.",
@@ -309,7 +307,7 @@ class Reader:
             count = size & 0x7F
             if count == 0:
                 raise NotDer("An indefinite length is not DER.", offset=position)
-            if count > 4 or start + count > end:
+            if start + count > end:
                 self.fail("The length of an element is out of bounds")
             size = int.from_bytes(octets[start : start + count], "big")
             if size < 0x80 or not octets[start]:
@@ -435,14 +433,10 @@ class Reader:
     def read_named_bits(self) -> frozenset[int]:
         """Read a BIT STRING as the set of its bits that are one."""
         contents = self.read_contents(BIT_STRING, "a BIT STRING")
-        if not contents or contents[0] > 7 or len(contents) > 9:
+        size = len(contents) * 8 - 8 - contents[0] if contents else -1
+        if size < 0 or contents[0] > 7 or len(contents) > 9:
             self.fail("A BIT STRING of named bits is malformed")
-        return frozenset(
-            index * 8 + bit
-            for index, octet in enumerate(contents[1:])
-            for bit in range(8)
-            if octet & (0x80 >> bit)
-        )
+        return frozenset(bit for bit in range(size) if contents[1 + bit // 8] & (0x80 >> (bit % 8)))
 
     def read_text(self) -> str:
         """Read any of the ASN.1 string types as text (M-17, H-07)."""
@@ -470,7 +464,7 @@ class Reader:
         text = self.read_contents(tag, "a time").decode("latin-1")
         if tag == UTC_TIME:
             if len(text) == 11:  # without seconds, as some old CAs write it
-                text = f"{text[:10]}00Z"
+                text = f"{text[:10]}00{text[10]}"
             text = ("19" if text[:2] >= "50" else "20") + text
         if len(text) == 15 and text[:14].isdecimal() and text.isascii() and text[14] == "Z":
             try:
@@ -649,13 +643,18 @@ class _Transcoder:
             pieces.append(piece)
 
     def _join(self, tag: int, pieces: list[bytes], position: int) -> bytes:
-        """Make one string of its pieces, each of which is a finished string of the same type."""
+        """Make one string of its pieces, each of which is a finished string.
+
+        A BIT STRING consists of BIT STRINGs, everything else of OCTET STRINGs (X.690 section
+        8.23); text whose pieces are text is read too.
+        """
+        allowed = (tag,) if tag == BIT_STRING else (tag, OCTET_STRING)
         contents = bytearray()
         unused = 0
         for index, piece in enumerate(pieces):
-            if piece[0] != tag:
+            if piece[0] not in allowed:
                 self._fail("A string in pieces has a piece of another type", position)
-            part = Reader(piece).read_contents(tag)
+            part = Reader(piece).read_contents(piece[0])
             if tag == BIT_STRING:
                 if not part or (part[0] and index != len(pieces) - 1):
                     self._fail("A BIT STRING in pieces is malformed", position)

@@ -13,6 +13,7 @@ from typing import Union
 from pyscep import der
 from pyscep.certificates import Certificate
 from pyscep.cms_signed import CertificateBag, degenerate, parse_degenerate
+from pyscep.errors import UnexpectedMessageType
 from pyscep.identifiers import IssuerAndSerialNumber, read_issuer_and_serial_number
 from pyscep.limits import DEFAULT_LIMITS, Limits
 from pyscep.names import Name, parse_name
@@ -190,10 +191,16 @@ def parse_request(
 
     :param message_type: any but CERT_REP.
     :raises DecodeError: it does not fit the messageType.
+    :raises UnexpectedMessageType: CERT_REP, which is no request.
     :raises DuplicateAttribute: see :func:`pyscep.pkcs10.parse_csr`.
 
     Source: RFC 8894 section 3.3; M-02, E-02, P-01, Q-01.
     """
+    if message_type is MessageType.CERT_REP:
+        raise UnexpectedMessageType(
+            "A CertRep is an answer, so it cannot be read as a request.",
+            actual=str(message_type.value),
+        )
     match message_type:
         case MessageType.PKCS_REQ:
             return PKCSReq(csr=parse_csr(octets, limits=limits))

@@ -6,6 +6,7 @@ comparison of RFC 5280, and the text form is RFC 4514.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol, Union
@@ -58,6 +59,8 @@ _BY_OID = {row.oid: row for row in _ATTRIBUTE_TYPES}
 
 Attribute = tuple[str, str]
 """One attribute of a name: dotted OID and text."""
+_Member = tuple[str, str, bool]
+"""The same, and whether it is a text string at all; if not, the text is ``#`` and its DER."""
 
 
 class DumpableName(Protocol):
@@ -95,7 +98,7 @@ class Name:
 
         Source: RFC 4514 section 2.
         """
-        return der.read_der(self.der, lambda reader: _read_rdns(reader, limits))
+        return tuple(tuple((oid, text) for oid, text, _ in rdn) for rdn in self._members(limits))
 
     def get(self, key: str) -> str | None:
         """Return the first value of an attribute, such as ``"common_name"``, ``"CN"`` or an OID.
@@ -109,8 +112,10 @@ class Name:
 
     def __str__(self) -> str:
         return ",".join(
-            "+".join(f"{_short(oid)}={_escape(text)}" for oid, text in rdn)
-            for rdn in reversed(self.rdns())
+            "+".join(
+                f"{_short(oid)}={_escape(text) if is_text else text}" for oid, text, is_text in rdn
+            )
+            for rdn in reversed(self._members())
         )
 
     def __repr__(self) -> str:
@@ -128,11 +133,14 @@ class Name:
     def __hash__(self) -> int:
         return hash(self._folded())
 
-    def _folded(self) -> tuple[frozenset[Attribute], ...]:
+    def _folded(self) -> tuple[frozenset[_Member], ...]:
         return tuple(
-            frozenset((oid, " ".join(text.split()).casefold()) for oid, text in rdn)
-            for rdn in self.rdns()
+            frozenset((oid, _fold(text), is_text) for oid, text, is_text in rdn)
+            for rdn in self._members()
         )
+
+    def _members(self, limits: Limits = DEFAULT_LIMITS) -> tuple[tuple[_Member, ...], ...]:
+        return der.read_der(self.der, lambda reader: _read_rdns(reader, limits))
 
 
 NameLike = Union[Name, str, Mapping[str, Union[str, Sequence[str]]], DumpableName]
@@ -159,7 +167,7 @@ def build_name(subject: NameLike) -> Name:
     if isinstance(subject, Mapping):
         return _encode_rdns(
             [
-                [(_attribute_oid(key), text)]
+                [_encode_attribute(_attribute_oid(key), text)]
                 for key, value in subject.items()
                 for text in ((value,) if isinstance(value, str) else value)
             ]
@@ -187,7 +195,12 @@ def parse_name(octets: bytes, *, limits: Limits = DEFAULT_LIMITS) -> Name:
     return name
 
 
-def _read_rdns(reader: der.Reader, limits: Limits) -> tuple[tuple[Attribute, ...], ...]:
+def _fold(text: str) -> str:
+    """Prepare a text for comparison (RFC 4518, as RFC 5280 section 7.1 demands)."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def _read_rdns(reader: der.Reader, limits: Limits) -> tuple[tuple[_Member, ...], ...]:
     # Name ::= SEQUENCE OF SET OF SEQUENCE { type OBJECT IDENTIFIER, value ANY }
     rdns = []
     count = 0
@@ -197,7 +210,7 @@ def _read_rdns(reader: der.Reader, limits: Limits) -> tuple[tuple[Attribute, ...
         rdn = []
         while not members.at_end:
             pair = members.enter()
-            rdn.append((pair.read_oid(), _read_value(pair)))
+            rdn.append((pair.read_oid(), *_read_value(pair)))
             pair.finish()
             count += 1
             limits.check("name_attributes", count, what=f"A name has {count} attributes")
@@ -205,10 +218,10 @@ def _read_rdns(reader: der.Reader, limits: Limits) -> tuple[tuple[Attribute, ...
     return tuple(rdns)
 
 
-def _read_value(pair: der.Reader) -> str:
+def _read_value(pair: der.Reader) -> tuple[str, bool]:
     if pair.peek() in der.TEXT_TAGS:
-        return pair.read_text()
-    return f"#{pair.read_raw().hex()}"
+        return pair.read_text(), True
+    return f"#{pair.read_raw().hex()}", False
 
 
 def _attribute_oid(key: str) -> str:
@@ -227,12 +240,8 @@ def _attribute_oid(key: str) -> str:
     )
 
 
-def _encode_rdns(rdns: Sequence[Sequence[Attribute]]) -> Name:
-    return Name(
-        der.sequence(
-            *(der.set_of(_encode_attribute(oid, text) for oid, text in rdn) for rdn in rdns)
-        )
-    )
+def _encode_rdns(rdns: Sequence[Sequence[bytes]]) -> Name:
+    return Name(der.sequence(*map(der.set_of, rdns)))
 
 
 def _encode_attribute(oid: str, text: str) -> bytes:
@@ -272,28 +281,24 @@ def _escape(text: str) -> str:
     escaped = "".join(
         f"\\{char}" if char in _SPECIAL else "\\00" if char == "\0" else char for char in text
     )
-    if escaped.startswith(("#", " ")) and not _is_hex_value(text):
+    if escaped.startswith(("#", " ")):
         escaped = f"\\{escaped}"
     if escaped.endswith(" ") and len(text) > 1:
         escaped = f"{escaped[:-1]}\\ "
     return escaped
 
 
-def _is_hex_value(text: str) -> bool:
-    return text.startswith("#") and len(text) > 1 and all(c in "0123456789abcdef" for c in text[1:])
-
-
-def _parse_rfc4514(text: str) -> list[list[Attribute]]:
+def _parse_rfc4514(text: str) -> list[list[bytes]]:
     if not text.strip():
         return []
-    rdns: list[list[Attribute]] = []
+    rdns: list[list[bytes]] = []
     for part in reversed(_split(text, ",")):
         rdn = []
         for pair in _split(part, "+"):
             key, separator, value = pair.partition("=")
             if not separator:
                 _refuse_rfc4514(text)
-            rdn.append((_attribute_oid(key), _unescape(value, text)))
+            rdn.append(_encode_value(_attribute_oid(key), _strip(value), text))
         rdns.append(rdn)
     return rdns
 
@@ -315,16 +320,32 @@ def _split(text: str, separator: str) -> list[str]:
     return [*parts, current]
 
 
-def _unescape(value: str, whole: str) -> str:
-    stripped = value.lstrip(" ")
-    while stripped.endswith(" ") and not stripped.endswith("\\ "):
-        stripped = stripped[:-1]
-    if stripped.startswith("#"):
+def _strip(value: str) -> str:
+    """Take the spaces around a value off, but not one that is escaped."""
+    left = value.lstrip(" ")
+    bare = left.rstrip(" ")
+    backslashes = len(bare) - len(bare.rstrip("\\"))
+    return left[: len(bare) + backslashes % 2]
+
+
+def _encode_value(oid: str, value: str, whole: str) -> bytes:
+    if not value.startswith("#"):
+        return _encode_attribute(oid, _unescape(value, whole))
+    try:
+        octets = bytes.fromhex(value[1:])
+        der.read_der(octets, _read_value)
+    except (ValueError, DecodeError):
+        octets = None
+    if octets is None:
         _refuse_rfc4514(whole)
+    return der.sequence(der.oid(oid), octets)
+
+
+def _unescape(value: str, whole: str) -> str:
     octets = bytearray()
     index = 0
-    while index < len(stripped):
-        char = stripped[index]
+    while index < len(value):
+        char = value[index]
         if char != "\\":
             if char in '"<>;\0':
                 _refuse_rfc4514(whole)
@@ -332,7 +353,7 @@ def _unescape(value: str, whole: str) -> str:
             octets += char.encode("utf-8", "surrogatepass")
             index += 1
             continue
-        escape = stripped[index + 1 : index + 3]
+        escape = value[index + 1 : index + 3]
         if len(escape) == 2 and all(c in "0123456789abcdefABCDEF" for c in escape):
             octets.append(int(escape, 16))
             index += 3

@@ -200,7 +200,7 @@ class VerifiedMessage:
     sender_nonce: bytes | None
     """The sender's nonce; replies may lack it (M-28)."""
     recipient_nonce: bytes | None
-    """The nonce of the request that this answers."""
+    """The nonce of the request that this answers; ``None`` in requests."""
     pki_status: PkiStatus | None
     """The status of a CertRep; ``None`` in requests."""
     fail_info: int | None
@@ -308,7 +308,9 @@ class UnverifiedMessage:
         :raises SignatureInvalid: signed by somebody else, or wrongly.
         :raises WeakAlgorithm: a forbidden hash, or one below *minimum_digest*.
         :raises UnsupportedError: an unknown algorithm.
+        :raises DecodeError: something in the SignerInfo is not DER or not the structure.
         :raises MessageError: an attribute is missing, twice there, or malformed.
+        :raises LimitExceeded: more or longer attributes than the limits allow.
 
         Source: RFC 8894 section 3.2; M-09 to M-15, M-32 to M-37, A-10, A-12, S-01, S-14.
         """
@@ -332,7 +334,9 @@ class UnverifiedMessage:
         :raises SignatureInvalid: no such certificate is enclosed, or the signature is wrong.
         :raises WeakAlgorithm: a forbidden hash, or one below *minimum_digest*.
         :raises UnsupportedError: an unknown algorithm.
+        :raises DecodeError: something in the SignerInfo is not DER or not the structure.
         :raises MessageError: an attribute is missing, twice there, or malformed.
+        :raises LimitExceeded: more or longer attributes than the limits allow.
 
         Source: RFC 8894 section 2.3; M-33, S-02, S-03.
         """
@@ -376,10 +380,7 @@ def _read_attributes(verified: VerifiedSignedData, limits: Limits) -> VerifiedMe
     attributes = verified.attributes
     message_type = _read_message_type(attributes)
     transaction_id_der = attributes.require(asn1.TRANSACTION_ID)
-    transaction_id = _read_text(transaction_id_der, "transactionID")
-    limits.check(
-        "transaction_id_size", len(transaction_id_der), what="The transactionID is very long"
-    )
+    transaction_id = _read_transaction_id(transaction_id_der, limits)
     is_reply = message_type is MessageType.CERT_REP
     sender_nonce = _read_nonce(attributes, asn1.SENDER_NONCE, limits)
     if sender_nonce is None and not is_reply:
@@ -389,7 +390,8 @@ def _read_attributes(verified: VerifiedSignedData, limits: Limits) -> VerifiedMe
         transaction_id=transaction_id,
         transaction_id_der=transaction_id_der,
         sender_nonce=sender_nonce,
-        recipient_nonce=_read_nonce(attributes, asn1.RECIPIENT_NONCE, limits),
+        # Only a reply has one; in a request it is ignored (M-30).
+        recipient_nonce=_read_nonce(attributes, asn1.RECIPIENT_NONCE, limits) if is_reply else None,
         pki_status=_read_pki_status(attributes) if is_reply else None,
         fail_info=_read_fail_info(attributes) if is_reply else None,
         fail_info_text=_read_fail_info_text(attributes) if is_reply else None,
@@ -401,6 +403,18 @@ def _read_attributes(verified: VerifiedSignedData, limits: Limits) -> VerifiedMe
         content=verified.content,
         _limits=limits,
     )
+
+
+def _read_transaction_id(value: bytes, limits: Limits) -> str:
+    text = _read_text(value, "transactionID")
+    size = len(der.Reader(value).read_contents(value[0]))
+    if size == 0:
+        raise MessageError(
+            "The transactionID is empty, so nothing says which transaction is meant.",
+            reference="RFC 8894 section 3.2.1.1",
+        )
+    limits.check("transaction_id_size", size, what=f"The transactionID has {size} bytes")
+    return text
 
 
 def _read_message_type(attributes: SignedAttributes) -> MessageType:

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import NoReturn, Protocol
 
 from pyscep import http
-from pyscep.algorithms import ContentEncryptionAlgorithm, DigestAlgorithm
+from pyscep.algorithms import ContentEncryptionAlgorithm, DigestAlgorithm, KeyType
 from pyscep.capabilities import Capability, format_capabilities
 from pyscep.certificates import (
     Certificate,
@@ -116,6 +116,44 @@ AES_CIPHERS = frozenset(
 SHA2_DIGESTS = frozenset((DigestAlgorithm.SHA256, DigestAlgorithm.SHA384, DigestAlgorithm.SHA512))
 
 
+class ReplyEncoder(Protocol):
+    """Puts a reply into its envelope and signs it; tests put a faulty one in its place."""
+
+    def __call__(
+        self,
+        responder: Responder,
+        request: VerifiedMessage,
+        reply: CertRep,
+        cipher: ContentEncryptionAlgorithm,
+    ) -> bytes:
+        """Return the pkiMessage.
+
+        :param cipher: that of the request, to be mirrored.
+        """
+
+
+def standard_encoder(
+    responder: Responder,
+    request: VerifiedMessage,
+    reply: CertRep,
+    cipher: ContentEncryptionAlgorithm,
+) -> bytes:
+    """Encode a reply as RFC 8894 has it, with the cipher and, if allowed, hash of the request.
+
+    Source: RFC 8894 section 3.3.2; A-17, E-20, E-21.
+    """
+    return encode_cert_rep(
+        reply,
+        request=request,
+        sender_nonce=responder.provider.random_bytes(NONCE_SIZE),
+        identity=responder.authority.signer,
+        content_encryption_algorithm=cipher,
+        digest_algorithm=responder.reply_digest(request),
+        empty_content=responder.empty_content,
+        provider=responder.provider,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Responder:
     """A SCEP server without a network.
@@ -145,6 +183,8 @@ class Responder:
     """The smallest RSA key that is certified (R-12)."""
     transaction_lifetime: timedelta = timedelta(days=30)
     """When an ended transaction is forgotten, so that its ID may be used again (X-09)."""
+    encoder: ReplyEncoder = standard_encoder
+    """Puts replies together; only tests have another one."""
     limits: Limits = DEFAULT_LIMITS
     """How much is accepted."""
     provider: CryptoProvider = field(default_factory=default_provider, repr=False)
@@ -233,10 +273,15 @@ class Responder:
             self._check_digest(message)
             request, cipher = self._open(message)
             reply = self._reply(message, request)
-            return self._encode(message, reply, cipher)
+            return self.encoder(self, message, reply, cipher)
         except (ProtocolError, SecurityError, UnsupportedError, KeyCapabilityError) as error:
             refusal = _failure(FailInfo(error.fail_info_hint))
-        return self._encode(message, refusal, cipher)
+        return self.encoder(self, message, refusal, cipher)
+
+    def reply_digest(self, request: VerifiedMessage) -> DigestAlgorithm:
+        """Return the hash to sign a reply with: that of the request, if it is allowed (A-17)."""
+        mirrored = request.digest_algorithm
+        return mirrored if mirrored in self.digests else DigestAlgorithm.SHA256
 
     def _check_digest(self, message: VerifiedMessage) -> None:
         if message.digest_algorithm not in self.digests:
@@ -268,25 +313,11 @@ class Responder:
             case GetCRL():
                 return self._crl(request.identifier)
 
-    def _encode(
-        self, message: VerifiedMessage, reply: CertRep, cipher: ContentEncryptionAlgorithm
-    ) -> bytes:
-        mirrored = message.digest_algorithm
-        return encode_cert_rep(
-            reply,
-            request=message,
-            sender_nonce=self.provider.random_bytes(NONCE_SIZE),
-            identity=self.authority.signer,
-            content_encryption_algorithm=cipher,
-            digest_algorithm=mirrored if mirrored in self.digests else DigestAlgorithm.SHA256,
-            empty_content=self.empty_content,
-            provider=self.provider,
-        )
-
     # ------------------------------------------------------------------------------ enrolment
 
     def _enrol(self, message: VerifiedMessage, request: PKCSReq | RenewalReq) -> CertRep:
         csr = request.csr
+        _require_reachable(message.signer)
         csr.verify(provider=self.provider)
         if csr.signature_algorithm.digest not in self.digests:
             _refuse_algorithm(csr.signature_algorithm.name, "digests")
@@ -437,6 +468,14 @@ class Responder:
 
 def _failure(fail_info: FailInfo, fail_info_text: str | None = None) -> CertRep:
     return CertRep(pki_status=PkiStatus.FAILURE, fail_info=fail_info, fail_info_text=fail_info_text)
+
+
+def _require_reachable(signer: Certificate) -> None:
+    """Refuse, before anything is issued, a signer that no reply can be encrypted to (E-26)."""
+    if signer.key_type is not KeyType.RSA:
+        raise UnsupportedError(
+            "A reply can only be encrypted to an RSA key.", algorithm="reply to a key without RSA"
+        )
 
 
 def _check_key_size(csr: CertificationRequest, minimum_rsa_bits: int) -> None:

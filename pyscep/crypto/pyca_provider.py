@@ -282,11 +282,9 @@ class PycaProvider:
         """Derive a key of *key_length* bytes (RFC 8018).
 
         :raises UsageError: no iteration, or no byte.
-        :raises LimitExceeded: more than ``limits.kdf_iterations`` iterations.
 
-        Source: E-25.
+        Source: E-23.
         """
-        self.limits.check("kdf_iterations", iterations, what=f"{iterations} iterations")
         if iterations < 1 or key_length < 1:
             raise UsageError("A key derivation needs at least one iteration and one byte.")
         return hashlib.pbkdf2_hmac(digest.name.lower(), password, salt, iterations, key_length)

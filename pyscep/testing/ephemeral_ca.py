@@ -199,6 +199,24 @@ class EphemeralCa:
             algorithm=signing_algorithm(key, DigestAlgorithm.SHA256),
         )
 
+    def forge(self, original: Certificate) -> Certificate:
+        """Return a certificate for this CA's key with all the names and numbers of another one.
+
+        It is what an attacker would put beside a forged signature (M-34, S-14).
+        """
+        key = self.identity.key
+        return build_certificate(
+            issuer=original.issuer,
+            subject=original.subject,
+            public_key=key.public_key,
+            serial_number=original.serial_number,
+            not_before=original.not_before,
+            not_after=original.not_after,
+            items=original.extensions,
+            key=key,
+            algorithm=signing_algorithm(key, DigestAlgorithm.SHA256),
+        )
+
     # ------------------------------------------------------------------------------ revocation
 
     def revoke(self, certificate: Certificate, *, at: datetime) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 
@@ -13,8 +15,23 @@ from pyscep.limits import DEFAULT_LIMITS, Limits
 
 Handle = Callable[[HttpRequest], HttpResponse]
 
+_DRIP_INTERVAL = 0.1
+"""Seconds between two bytes of a slow answer."""
 _BODY_TIMEOUT = 30.0
 """Seconds that a connection may be silent; no test has to wait so long, and none hangs."""
+
+
+class Wire(Enum):
+    """How the answer to a PKIOperation is put on the wire, if not as it should be."""
+
+    CHUNKED = "chunked"
+    """In chunks, which is legal."""
+    SLOW = "slow"
+    """A byte every tenth of a second."""
+    CLOSED = "closed"
+    """Not at all: the connection is closed."""
+    CUT = "cut"
+    """Half of it: the connection is closed then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,16 +60,19 @@ class ScepServer:
         path: str = "/scep",
         port: int = 0,
         limits: Limits = DEFAULT_LIMITS,
+        wire: Callable[[], Wire | None] = lambda: None,
     ) -> None:
         """Bind the port; nothing is answered before :meth:`start`.
 
         :param handle: usually ``responder.handle``.
         :param path: what :attr:`url` ends in; any path is answered.
         :param port: 0 for any free one.
+        :param wire: asked before each answer to a PKIOperation how to send it.
         """
         self.handle = handle
         self.log: list[LogEntry] = []
         self.errors: list[BaseException] = []
+        self.wire = wire
         self._path = path
         self._http = _HttpServer(("127.0.0.1", port), _RequestHandler)
         self._http.scep = self
@@ -158,6 +178,10 @@ class _RequestHandler(BaseHTTPRequestHandler):
             method=self.command, url=self.path, headers=tuple(self.headers.items()), body=body
         )
         response = self.server.scep.answer(request)
+        wire = self.server.scep.wire() if "operation=GetCA" not in self.path else None
+        if wire is not None:
+            self._send_oddly(wire, response)
+            return
         self.send_response(response.status)
         names = set()
         for name, value in response.headers:
@@ -169,6 +193,36 @@ class _RequestHandler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(response.body)
         self.wfile.flush()
+
+    def _send_oddly(self, wire: Wire, response: HttpResponse) -> None:
+        """Send an answer in one of the ways that only tests use."""
+        self.close_connection = True
+        if wire is Wire.CLOSED:
+            return
+        self.send_response(response.status)
+        for name, value in response.headers:
+            self.send_header(name, value)
+        if wire is Wire.CHUNKED:
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self._write_chunks(response.body)
+            return
+        self.send_header("Content-Length", str(len(response.body)))
+        self.end_headers()
+        self.wfile.flush()
+        if wire is Wire.CUT:
+            self.wfile.write(response.body[: len(response.body) // 2])
+            return
+        for octet in response.body:
+            self.wfile.write(bytes((octet,)))
+            self.wfile.flush()
+            time.sleep(_DRIP_INTERVAL)
+
+    def _write_chunks(self, body: bytes) -> None:
+        for start in range(0, len(body), 1000):
+            chunk = body[start : start + 1000]
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+        self.wfile.write(b"0\r\n\r\n")
 
     # The names that http.server looks for.
     do_GET = do_POST = do_HEAD = do_PUT = _answer  # noqa: N815

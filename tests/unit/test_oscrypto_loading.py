@@ -29,8 +29,10 @@ ROOT = str(Path(pyscep.__path__[0]).parent)
 oscrypto = pytest.importorskip("oscrypto")
 
 # A libcrypto that knows every function, does nothing, and has the version text VERSION.
+# Only ctypes can be given it, so cffi, which oscrypto would take first, is hidden.
 FAKE_LIBCRYPTO = """
-    import ctypes, ctypes.util
+    import ctypes, ctypes.util, sys
+    sys.modules["cffi"] = None
 
     class Function:
         def __init__(self, name):

@@ -1,0 +1,223 @@
+"""A CertRep in all its parts, so that tests can change each of them before it is put together.
+
+The library itself cannot write what a :class:`Draft` can: attributes twice, signatures by somebody
+else, envelopes for somebody else. It is put together from small steps, each of which a test may
+replace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from pyscep import asn1, der
+from pyscep.algorithms import (
+    RSA_ENCRYPTION_OID,
+    ContentEncryptionAlgorithm,
+    DigestAlgorithm,
+    KeyEncryptionAlgorithm,
+    KeyType,
+    signature_algorithm_for,
+)
+from pyscep.certificates import Certificate, Identity
+from pyscep.cms_signed import degenerate
+from pyscep.crypto import CryptoProvider
+from pyscep.messages import CertRep, PkiStatus
+from pyscep.pki_message import NONCE_SIZE, VerifiedMessage
+from pyscep.responder import Responder
+
+Values = tuple[bytes, ...]
+Change = Callable[[bytes], bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """Everything that a CertRep is made of."""
+
+    status: PkiStatus
+    """The status, for faults that only concern one of them."""
+    attributes: tuple[tuple[str, Values], ...]
+    """Signed attributes: OID and DER values, in this order, as often as they stand here."""
+    certificates: tuple[bytes, ...]
+    """DER certificates inside the envelope, in this order."""
+    crls: tuple[bytes, ...]
+    """DER CRLs inside the envelope."""
+    has_envelope: bool
+    """Whether there is an envelope."""
+    recipient: Certificate
+    """Whom it is encrypted to."""
+    named_recipient: Certificate
+    """Whom the envelope says it is encrypted to."""
+    content_encryption_algorithm: ContentEncryptionAlgorithm
+    """The cipher."""
+    signer: Identity
+    """Who signs."""
+    named_signer: Certificate
+    """Who the message says signed."""
+    enclosed: tuple[bytes, ...]
+    """DER certificates beside the envelope."""
+    digest_algorithm: DigestAlgorithm
+    """The hash over the content."""
+    signature_digest: DigestAlgorithm
+    """The hash of the signature."""
+    digest_oid: str
+    """The OID that names the hash."""
+    provider: CryptoProvider = field(repr=False)
+    """The cryptography."""
+    signed_attributes: bool = True
+    """Whether there are signed attributes at all."""
+    signer_count: int = 1
+    """How many SignerInfos there are."""
+    empty_content: bytes | None = None
+    """What stands in the place of the envelope, if there is none."""
+    change_plain: tuple[Change, ...] = ()
+    """Changes to what is encrypted."""
+    change_key: tuple[Change, ...] = ()
+    """Changes to the content key, before it is encrypted."""
+    change_encrypted_key: tuple[Change, ...] = ()
+    """Changes to the encrypted content key."""
+    change_padded: tuple[Change, ...] = ()
+    """Changes to the padded content; the padding is made here, so it can be wrong."""
+    change_signed: tuple[Change, ...] = ()
+    """Changes to the bytes that are signed, which are not the bytes that are sent."""
+    change_message: tuple[Change, ...] = ()
+    """Changes to the finished message."""
+
+    def encode(self) -> bytes:
+        """Put everything together."""
+        content = self._envelope() if self.has_envelope else self.empty_content
+        signer_info = self._signer_info(content)
+        encapsulated = b"" if content is None else der.explicit(0, der.octet_string(content))
+        enclosed = b"".join(self.enclosed)
+        signed_data = der.sequence(
+            der.integer(1),
+            der.set_of((der.sequence(der.oid(self.digest_oid)),)),
+            der.sequence(der.oid(asn1.DATA), encapsulated),
+            der.encode(der.context(0), enclosed) if enclosed else b"",
+            der.encode(der.SET, signer_info * self.signer_count),
+        )
+        message = der.sequence(der.oid(asn1.SIGNED_DATA), der.explicit(0, signed_data))
+        return _apply(self.change_message, message)
+
+    def _signer_info(self, content: bytes | None) -> bytes:
+        attributes = self._attributes(content)
+        algorithm = signature_algorithm_for(KeyType.RSA, self.signature_digest)
+        signed = der.encode(der.SET, attributes) if self.signed_attributes else content or b""
+        oid = algorithm.oid
+        if self.signature_digest is self.digest_algorithm:
+            oid = RSA_ENCRYPTION_OID
+        return der.sequence(
+            der.integer(1),
+            self.named_signer.issuer_and_serial_number,
+            der.sequence(der.oid(self.digest_oid)),
+            der.encode(der.context(0), attributes) if self.signed_attributes else b"",
+            der.sequence(der.oid(oid), der.null()),
+            der.octet_string(self.signer.key.sign(_apply(self.change_signed, signed), algorithm)),
+        )
+
+    def _attributes(self, content: bytes | None) -> bytes:
+        """Return the contents of the SET: sorted, and with the two that CMS demands."""
+        present = {oid for oid, _ in self.attributes}
+        attributes = list(self.attributes)
+        if asn1.CONTENT_TYPE not in present:
+            attributes.append((asn1.CONTENT_TYPE, (der.oid(asn1.DATA),)))
+        if asn1.MESSAGE_DIGEST not in present:
+            digest = self.provider.digest(content or b"", self.digest_algorithm)
+            attributes.append((asn1.MESSAGE_DIGEST, (der.octet_string(digest),)))
+        encoded = (
+            der.sequence(der.oid(oid), der.encode(der.SET, b"".join(values)))
+            for oid, values in attributes
+            # No values at all stand for an attribute that is left out.
+            if values
+        )
+        return b"".join(sorted(encoded))
+
+    def _envelope(self) -> bytes:
+        cipher = self.content_encryption_algorithm
+        plain = _apply(self.change_plain, degenerate(self.certificates, self.crls))
+        key = self.provider.random_bytes(cipher.key_size)
+        iv = self.provider.random_bytes(cipher.block_size)
+        encrypted_key = self.provider.encrypt_key(
+            self.recipient.public_key,
+            _apply(self.change_key, key),
+            KeyEncryptionAlgorithm.RSA_PKCS1_V15,
+        )
+        recipient_info = der.sequence(
+            der.integer(0),
+            self.named_recipient.issuer_and_serial_number,
+            der.sequence(der.oid(RSA_ENCRYPTION_OID), der.null()),
+            der.octet_string(_apply(self.change_encrypted_key, encrypted_key)),
+        )
+        encrypted_content_info = der.sequence(
+            der.oid(asn1.DATA),
+            der.sequence(der.oid(cipher.oid), der.octet_string(iv)),
+            der.encode(der.context(0, constructed=False), self._encrypt(plain, key, iv)),
+        )
+        enveloped = der.sequence(
+            der.integer(0), der.set_of((recipient_info,)), encrypted_content_info
+        )
+        return der.sequence(der.oid(asn1.ENVELOPED_DATA), der.explicit(0, enveloped))
+
+    def _encrypt(self, plain: bytes, key: bytes, iv: bytes) -> bytes:
+        """Encrypt with a padding made here; the provider's own block of padding is cut off."""
+        cipher = self.content_encryption_algorithm
+        size = cipher.block_size - len(plain) % cipher.block_size
+        padded = _apply(self.change_padded, plain + bytes((size,)) * size)
+        if cipher is ContentEncryptionAlgorithm.DES_CBC:
+            # No provider writes single DES; 3DES with three equal keys is the same.
+            cipher, key = ContentEncryptionAlgorithm.DES_EDE3_CBC, key * 3
+        return self.provider.encrypt_content(key, iv, padded, cipher)[: -cipher.block_size]
+
+
+def draft_of(
+    responder: Responder,
+    request: VerifiedMessage,
+    reply: CertRep,
+    cipher: ContentEncryptionAlgorithm,
+) -> Draft:
+    """Return the draft of the correct reply.
+
+    Source: RFC 8894 sections 3.2.1 and 3.3.2; M-13, A-01, A-05, A-06.
+    """
+    attributes: list[tuple[str, Values]] = [
+        (asn1.TRANSACTION_ID, (request.transaction_id_der,)),
+        (asn1.MESSAGE_TYPE, (number(reply.message_type.value),)),
+        (asn1.PKI_STATUS, (number(reply.pki_status.value),)),
+        (asn1.SENDER_NONCE, (der.octet_string(responder.provider.random_bytes(NONCE_SIZE)),)),
+        (asn1.RECIPIENT_NONCE, (der.octet_string(request.sender_nonce or b""),)),
+    ]
+    if reply.fail_info is not None:
+        attributes.append((asn1.FAIL_INFO, (number(reply.fail_info.value),)))
+    if reply.fail_info_text is not None:
+        attributes.append((asn1.FAIL_INFO_TEXT, (der.utf8_string(reply.fail_info_text),)))
+    signer = responder.authority.signer
+    digest = responder.reply_digest(request)
+    return Draft(
+        status=reply.pki_status,
+        attributes=tuple(attributes),
+        certificates=tuple(certificate.der for certificate in reply.certificates),
+        crls=() if reply.crl is None else (reply.crl,),
+        has_envelope=reply.pki_status is PkiStatus.SUCCESS,
+        recipient=request.signer,
+        named_recipient=request.signer,
+        content_encryption_algorithm=cipher,
+        signer=signer,
+        named_signer=signer.certificate,
+        enclosed=(signer.certificate.der,),
+        digest_algorithm=digest,
+        signature_digest=digest,
+        digest_oid=digest.oid,
+        empty_content=responder.empty_content,
+        provider=responder.provider,
+    )
+
+
+def number(value: int) -> bytes:
+    """Return a number as SCEP writes it: decimal digits in a PrintableString (M-15)."""
+    return der.printable_string(str(value))
+
+
+def _apply(changes: Sequence[Change], octets: bytes) -> bytes:
+    for change in changes:
+        octets = change(octets)
+    return octets
