@@ -351,9 +351,10 @@ def is_issued_by(
 
     Source: RFC 5280 section 6.1.3; G-14.
     """
-    if certificate.issuer != issuer.subject:
-        return False
     try:
+        # First, as names fit nearly never: the check would write a long text about it.
+        if certificate.issuer != issuer.subject:
+            return False
         check_issued_by(certificate, issuer, provider=provider)
     except (SecurityError, UnsupportedError, DecodeError):
         return False
@@ -373,7 +374,7 @@ class Chain:
     certificates: tuple[Certificate, ...]
     """The certificate itself, then its issuers."""
     missing_issuer: Name | None
-    """The name of the certificate that is missing; ``None`` if the chain ends in a root."""
+    """The name of the certificate that is missing; ``None`` if none is."""
     problem: str | None
     """What is wrong, in one sentence; ``None`` for a complete chain."""
 
@@ -395,31 +396,60 @@ def build_chain(
 
     :param pool: uploaded and fetched certificates together; nothing in it is trusted by this.
     :param at: when every certificate has to be valid; ``None`` does not check validity.
-    :returns: the longest chain found, with a plain statement of what is missing.
+    :returns: the shortest chain to a root; without one the longest chain found, with a plain
+        statement of what is missing.
 
-    Source: RFC 5280 section 6.1; G-14, D-05.
+    Source: RFC 5280 section 6.1; G-14, D-05, S-19.
     """
     candidates = tuple(dict.fromkeys(pool))
-    links = [certificate]
-    while True:
-        last = links[-1]
-        if at is not None and not last.is_valid_at(at):
-            return _chain(links, None, _validity_problem(last, at))
-        if is_issued_by(last, last, provider=provider):
-            return _chain(links, None, None)
-        issuer = _find_issuer(last, candidates, links, at=at, provider=provider)
-        if issuer is None or len(links) >= limits.chain_length:
-            return _chain(
-                links,
-                last.issuer,
-                f"The certificate of {last.issuer}, which issued {last.subject}, is missing; add "
-                "it to the CA certificates.",
-            )
-        links.append(issuer)
+    # All paths at once, level by level, as of several issuers (renewed, cross-signed) perhaps one
+    # only leads to a root. Each certificate is met once, so no pool costs more than its square.
+    level: list[tuple[Certificate, ...]] = [(certificate,)]
+    met = {certificate}
+    dead_ends: list[tuple[int, Chain]] = []
+    while level:
+        above: list[tuple[Certificate, ...]] = []
+        for links in level:
+            last = links[-1]
+            if at is not None and not last.is_valid_at(at):
+                problem = _validity_problem(last, at)
+                dead_ends.append((len(links) - 1, _chain(links, None, problem)))
+                continue
+            if is_issued_by(last, last, provider=provider):
+                return _chain(links, None, None)
+            issuers = [
+                c for c in candidates if c not in met and is_issued_by(last, c, provider=provider)
+            ]
+            if not issuers or len(links) >= limits.chain_length:
+                dead_ends.append((len(links), _open_end(links, issuers, limits)))
+                continue
+            met.update(issuers)
+            above += [(*links, issuer) for issuer in issuers]
+        level = above
+    return max(dead_ends, key=lambda dead_end: dead_end[0])[1]
 
 
 def _chain(links: Sequence[Certificate], missing: Name | None, problem: str | None) -> Chain:
     return Chain(certificates=tuple(links), missing_issuer=missing, problem=problem)
+
+
+def _open_end(
+    links: Sequence[Certificate], issuers: Sequence[Certificate], limits: Limits
+) -> Chain:
+    last = links[-1]
+    if issuers:
+        return _chain(
+            links,
+            None,
+            f"The chain has more than {limits.chain_length} certificates; raise "
+            "Limits.chain_length if that is right.",
+        )
+    return _chain(
+        links,
+        last.issuer,
+        f"The certificate of {last.issuer}, which issued {last.subject}, is missing; add it to "
+        "the CA certificates.",
+    )
 
 
 def _validity_problem(certificate: Certificate, at: datetime) -> str:
@@ -429,21 +459,3 @@ def _validity_problem(certificate: Certificate, at: datetime) -> str:
         f"{certificate.not_before:%Y-%m-%d %H:%M:%S} to {certificate.not_after:%Y-%m-%d %H:%M:%S} "
         "UTC)."
     )
-
-
-def _find_issuer(
-    certificate: Certificate,
-    candidates: Iterable[Certificate],
-    used: Sequence[Certificate],
-    *,
-    at: datetime | None,
-    provider: CryptoProvider,
-) -> Certificate | None:
-    """Return an issuer out of *candidates*, one that is valid at that time if there is one."""
-    found = [
-        issuer
-        for issuer in candidates
-        if issuer not in used and is_issued_by(certificate, issuer, provider=provider)
-    ]
-    valid = [issuer for issuer in found if at is None or issuer.is_valid_at(at)]
-    return next(iter(valid or found), None)

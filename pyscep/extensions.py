@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from pyscep import asn1, der
-from pyscep.errors import UsageError
+from pyscep.errors import DecodeError, UsageError
 from pyscep.limits import DEFAULT_LIMITS, Limits
 from pyscep.names import Name, NameLike, build_name, parse_name
 
@@ -212,9 +212,17 @@ def authority_key_identifier(key_identifier: bytes) -> Extension:
 def microsoft_template_name(name: str) -> Extension:
     """Ask a Microsoft CA for a version 1 template by its name.
 
+    :raises UsageError: an empty name, or one with a lone surrogate.
+
     Source: MS-WCCE section 2.2.2.7.7.1; V-03.
     """
-    value = der.encode(der.BMP_STRING, name.encode("utf-16-be"))
+    try:
+        octets = name.encode("utf-16-be")
+    except UnicodeEncodeError:
+        octets = b""
+    if not octets:
+        raise UsageError(f"{name!r} is not the name of a certificate template.", argument="name")
+    value = der.encode(der.BMP_STRING, octets)
     return Extension(oid=asn1.MICROSOFT_TEMPLATE_NAME, value=value)
 
 
@@ -286,8 +294,8 @@ def _pack_ip(text: str) -> bytes:
 
 def _unhex(text: str) -> bytes:
     try:
-        return bytes.fromhex(text)
-    except ValueError:
+        return der.read_der(bytes.fromhex(text), der.Reader.read_raw)
+    except (ValueError, DecodeError):
         pass
     raise UsageError(
         "An alternative name of kind other is not hexadecimal DER.", argument="subject_alt_names"

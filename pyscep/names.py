@@ -111,18 +111,20 @@ class Name:
         return next((text for rdn in self.rdns() for kind, text in rdn if kind == oid), None)
 
     def __str__(self) -> str:
+        try:
+            members = self._members()
+        except DecodeError:
+            # An error text about a certificate must not fail because of the names in it.
+            return f"#{self.der[:64].hex()}{'...' if len(self.der) > 64 else ''}"
         return ",".join(
             "+".join(
                 f"{_short(oid)}={_escape(text) if is_text else text}" for oid, text, is_text in rdn
             )
-            for rdn in reversed(self._members())
+            for rdn in reversed(members)
         )
 
     def __repr__(self) -> str:
-        try:
-            return f"Name({str(self)!r})"
-        except DecodeError:
-            return f"Name(der={self.der.hex()!r})"
+        return f"Name({str(self)!r})"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Name):

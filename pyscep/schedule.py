@@ -52,7 +52,7 @@ def renew_at(
         # Compared as numbers first: more days than the calendar has are no error either.
         if days_before_expiry >= (end - begin) / _DAY:
             return begin
-        return end - _DAY * days_before_expiry
+        return max(begin, end - _DAY * days_before_expiry)
     share = 0.5 if fraction is None else fraction
     if not 0 <= share <= 1:
         raise UsageError(

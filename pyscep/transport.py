@@ -152,7 +152,7 @@ class RequestsTransport:
         for piece in _pieces(response):
             body += piece
             self._limits.check(
-                "message_size", len(body), what=f"The response of {address} has more bytes"
+                "message_size", len(body), what=f"The response of {address} is longer"
             )
             if time.monotonic() > deadline:
                 raise TimeoutError

@@ -68,6 +68,8 @@ class Draft:
     """Whether there are signed attributes at all."""
     signer_count: int = 1
     """How many SignerInfos there are."""
+    constructed_encrypted_content: bool = False
+    """Whether encryptedContent is a constructed [0] with one piece in it."""
     empty_content: bytes | None = None
     """What stands in the place of the envelope, if there is none."""
     change_plain: tuple[Change, ...] = ()
@@ -151,12 +153,17 @@ class Draft:
         encrypted_content_info = der.sequence(
             der.oid(asn1.DATA),
             der.sequence(der.oid(cipher.oid), der.octet_string(iv)),
-            der.encode(der.context(0, constructed=False), self._encrypt(plain, key, iv)),
+            self._encrypted_content(self._encrypt(plain, key, iv)),
         )
         enveloped = der.sequence(
             der.integer(0), der.set_of((recipient_info,)), encrypted_content_info
         )
         return der.sequence(der.oid(asn1.ENVELOPED_DATA), der.explicit(0, enveloped))
+
+    def _encrypted_content(self, ciphertext: bytes) -> bytes:
+        if self.constructed_encrypted_content:
+            return der.explicit(0, der.octet_string(ciphertext))
+        return der.encode(der.context(0, constructed=False), ciphertext)
 
     def _encrypt(self, plain: bytes, key: bytes, iv: bytes) -> bytes:
         """Encrypt with a padding made here; the provider's own block of padding is cut off."""

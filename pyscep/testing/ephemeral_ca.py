@@ -28,12 +28,13 @@ from pyscep.pkcs10 import (
     signing_algorithm,
 )
 
-_ALL_CA_USAGES = (
+ALL_CA_USAGES = (
     KeyUsage.DIGITAL_SIGNATURE,
     KeyUsage.KEY_ENCIPHERMENT,
     KeyUsage.KEY_CERT_SIGN,
     KeyUsage.CRL_SIGN,
 )
+"""What a CA may do that also signs replies and receives requests (G-11)."""
 _REQUESTABLE = frozenset((asn1.SUBJECT_ALT_NAME, asn1.KEY_USAGE, asn1.EXTENDED_KEY_USAGE))
 """The extensions that a client may ask for; never basicConstraints (R-11)."""
 
@@ -78,7 +79,7 @@ class EphemeralCa:
         intermediate: bool = False,
         separate_ra: bool = False,
         single_ra: bool = False,
-        ca_key_usage: tuple[KeyUsage, ...] = _ALL_CA_USAGES,
+        ca_key_usage: tuple[KeyUsage, ...] = ALL_CA_USAGES,
         ca_lifetime: timedelta = timedelta(days=3650),
         lifetime: timedelta = timedelta(days=365),
         publish_root: bool = True,
@@ -101,7 +102,7 @@ class EphemeralCa:
         parents: tuple[Certificate, ...] = ()
         ca_key = key or maker.new_key()
         if intermediate:
-            root = maker.authority("CN=pyscep test root", maker.new_key(), None, _ALL_CA_USAGES)
+            root = maker.authority("CN=pyscep test root", maker.new_key(), None, ALL_CA_USAGES)
             identity = maker.authority(subject, ca_key, root, ca_key_usage)
             parents = (root.certificate,)
         else:
@@ -262,7 +263,7 @@ class EphemeralCa:
         Source: RFC 8894 section 4.7; N-01, N-02, N-10.
         """
         maker = _Maker(self.provider, not_before, not_before + lifetime, 2048)
-        following = maker.authority(self.issuer.subject, maker.new_key(), None, _ALL_CA_USAGES)
+        following = maker.authority(self.issuer.subject, maker.new_key(), None, ALL_CA_USAGES)
         self.next_published = (following.certificate,)
         return following
 

@@ -21,7 +21,7 @@ from pyscep.capabilities import Capability, format_capabilities
 from pyscep.certificates import Identity
 from pyscep.errors import UsageError
 from pyscep.http import HttpRequest, HttpResponse
-from pyscep.messages import CertRep, FailInfo, PkiStatus
+from pyscep.messages import CertRep, FailInfo, MessageType, PkiStatus
 from pyscep.pki_message import VerifiedMessage
 from pyscep.responder import Responder
 from pyscep.testing.draft import Draft, draft_of, number
@@ -514,6 +514,18 @@ class Fault(Enum):
         return effect.explanation
 
 
+def find_fault(name: str) -> Fault:
+    """Return a fault by its name, in any case.
+
+    :raises UsageError: there is none of that name.
+    """
+    wanted = name.upper().replace("-", "_")
+    if wanted in Fault.__members__:
+        return Fault[wanted]
+    known = ", ".join(Fault.__members__)
+    raise UsageError(f"There is no fault {name!r}; use one of {known}.", argument="fault")
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Misbehaviour:
     """A responder with faults: :meth:`handle` answers as wrongly as it is told to.
@@ -527,8 +539,12 @@ class Misbehaviour:
     """What is switched on."""
     stranger: EphemeralCa | None = field(default=None, repr=False)
     """A CA of the same name, made when it is first needed."""
+    habits: tuple[OnDraft, ...] = ()
+    """What is done to every reply before any fault; see :mod:`pyscep.testing.profiles`."""
     changed: int = 0
     """How many replies a fault of behaviour was applied to."""
+    last_message_type: MessageType | None = None
+    """The type of the request that was answered last."""
 
     def misbehave(self, *faults: Fault) -> None:
         """Switch these faults on, and all others off."""
@@ -566,9 +582,10 @@ class Misbehaviour:
             if isinstance(effect, OnReply):
                 reply = effect.apply(reply, self.changed)
                 self.changed += 1
+        self.last_message_type = request.message_type
         draft = draft_of(responder, request, reply, cipher)
         stage = Stage(responder=responder, stranger=self._stranger(), request=request)
-        for effect in self._effects():
+        for effect in (*self.habits, *self._effects()):
             if isinstance(effect, OnDraft):
                 draft = effect.apply(draft, stage)
         return draft.encode()
