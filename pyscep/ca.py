@@ -437,6 +437,7 @@ def _assign_roles(pool: _Pool, *, waivers: _Waivers, provider: CryptoProvider) -
     authorities = tuple(c for c in trusted if _may_issue(c))
     registrars = tuple(c for c in trusted if not _may_issue(c))
     _refuse_strangers(pool, trusted, registrars)
+    _refuse_other_ca(pool, trusted)
     if not waivers.ra_may_be_any_end_entity:
         _refuse_ordinary(pool, registrars)
     issuer = _find_issuing_ca(authorities, registrars, provider)
@@ -488,6 +489,17 @@ def _refuse_strangers(
         expected=", ".join(str(c.subject) for c in pool.anchors),
         actual=str(stranger.issuer),
     )
+
+
+def _refuse_other_ca(pool: _Pool, trusted: Sequence[Certificate]) -> None:
+    """Refuse a server of another CA, or of none that is valid, though the anchor be at hand."""
+    if not any(c in trusted for c in pool.fetched):
+        raise UntrustedCa(
+            "No certificate that the server sent chains to the trusted CA through valid "
+            "certificates; check the server's URL, the fingerprint and this device's clock.",
+            expected=", ".join(str(c.subject) for c in pool.anchors),
+            actual=", ".join(str(c.subject) for c in pool.fetched),
+        )
 
 
 def _find_issuing_ca(

@@ -152,6 +152,16 @@ class EnvelopedData:
             )
         return cipher
 
+    def addressee(self, identities: Sequence[Identity]) -> Identity:
+        """Return the first of *identities* that it is encrypted to.
+
+        :raises MessageError: encrypted to somebody else.
+        :raises UnsupportedError: a kind of recipient that is not supported.
+
+        Source: RFC 5652 section 6.2; E-18, N-07, A-18.
+        """
+        return self._select(identities)[1]
+
     def _select(self, identities: Sequence[Identity]) -> tuple[KeyTransRecipient, Identity]:
         transported = [r for r in self.recipients if isinstance(r, KeyTransRecipient)]
         for recipient in transported:
@@ -293,14 +303,18 @@ def _read_enveloped(reader: der.Reader, limits: Limits) -> EnvelopedData:
     content_type = info.read_oid()
     if content_type != asn1.ENVELOPED_DATA:
         info.fail(f"The content type {content_type} stands where envelopedData is required")
-    fields = info.enter(der.context(0), "the content").enter()
+    wrapper = info.enter(der.context(0), "the content")
     info.finish()
+    fields = wrapper.enter()
+    wrapper.finish()
     fields.read_integer()
     fields.enter_optional(der.context(0))
     recipients = _read_recipients(fields.enter(der.SET, "the RecipientInfos"), limits)
     # EncryptedContentInfo ::= SEQUENCE { contentType, contentEncryptionAlgorithm,
     #   encryptedContent [0] IMPLICIT OCTET STRING OPTIONAL }
     encrypted = fields.enter()
+    fields.enter_optional(der.context(1))
+    fields.finish()
     inner_type = encrypted.read_oid()
     if inner_type != asn1.DATA:
         raise MessageError(
@@ -310,6 +324,7 @@ def _read_enveloped(reader: der.Reader, limits: Limits) -> EnvelopedData:
     algorithm = encrypted.enter()
     oid = algorithm.read_oid()
     parameters = b"" if algorithm.at_end else algorithm.read_raw()
+    algorithm.finish()
     if encrypted.at_end:
         encrypted.fail("The envelope has no encrypted content")
     content = encrypted.read_implicit_octet_string(0)
@@ -367,6 +382,7 @@ def _parse_key_encryption(octets: bytes) -> KeyEncryptionAlgorithm:
     hash_field = parameters.enter_optional(der.context(0))
     mask_field = parameters.enter_optional(der.context(1))
     label_field = parameters.enter_optional(der.context(2))
+    parameters.finish()
     digest = DigestAlgorithm.SHA1 if hash_field is None else asn1.read_digest(hash_field)
     mask = DigestAlgorithm.SHA1 if mask_field is None else asn1.read_mask_generation(mask_field)
     algorithm = _OAEP.get(digest)

@@ -438,7 +438,10 @@ def _read_parts(reader: der.Reader, limits: Limits) -> _Parts:
     content_type = info.read_oid()
     if content_type != asn1.SIGNED_DATA:
         info.fail(f"The content type {content_type} stands where signedData is required")
-    signed_data = info.enter(der.context(0), "the content").enter()
+    wrapper = info.enter(der.context(0), "the content")
+    info.finish()
+    signed_data = wrapper.enter()
+    wrapper.finish()
     signed_data.read_integer()
     signed_data.read_raw_of(der.SET, "the digest algorithms")
     encapsulated = signed_data.enter()
@@ -447,6 +450,7 @@ def _read_parts(reader: der.Reader, limits: Limits) -> _Parts:
     certificates = _read_choices(signed_data, 0, limits)
     crls = _read_choices(signed_data, 1, limits)
     signers = signed_data.enter(der.SET, "the SignerInfos")
+    signed_data.finish()
     signer_infos = []
     while not signers.at_end:
         signer_infos.append(signers.read_raw())

@@ -119,9 +119,8 @@ def get_ca_caps(url: str, *, ca_identifier: str | None = None) -> HttpRequest:
 def get_ca_cert(url: str, *, ca_identifier: str | None = None) -> HttpRequest:
     """Return the request for GetCACert.
 
-    :param url: the server's, as configured.
-    :param ca_identifier: names one of several CAs. Left out unless the server wants it; some old
-        ones want an empty one.
+    The arguments are those of :func:`get_ca_caps`.
+
     :raises UsageError: *url* cannot be that of a SCEP server.
 
     Source: RFC 8894 section 4.2; T-03, T-32, G-01.
@@ -132,9 +131,8 @@ def get_ca_cert(url: str, *, ca_identifier: str | None = None) -> HttpRequest:
 def get_next_ca_cert(url: str, *, ca_identifier: str | None = None) -> HttpRequest:
     """Return the request for GetNextCACert.
 
-    :param url: the server's, as configured.
-    :param ca_identifier: names one of several CAs. Left out unless the server wants it; some old
-        ones want an empty one.
+    The arguments are those of :func:`get_ca_caps`.
+
     :raises UsageError: *url* cannot be that of a SCEP server.
 
     Source: RFC 8894 section 4.7; T-03, T-32, N-01.

@@ -385,10 +385,18 @@ def _read_csr(reader: der.Reader, octets: bytes, limits: Limits) -> Certificatio
         der=octets,
         subject=subject,
         public_key=public_key,
-        challenge_password=None if challenge is None else der.Reader(challenge).read_text(),
+        challenge_password=None if challenge is None else der.read_der(challenge, _read_challenge),
         extensions=tuple(requested),
         signed=signed,
     )
+
+
+def _read_challenge(reader: der.Reader) -> str:
+    # DirectoryString of at least one character; the upper bound of RFC 2985 is not kept (H-09).
+    text = reader.read_text()
+    if not text:
+        reader.fail("The challengePassword is empty")
+    return text
 
 
 def _read_attributes(reader: der.Reader, limits: Limits) -> dict[str, bytes]:

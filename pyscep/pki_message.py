@@ -182,6 +182,8 @@ class MessageData:
     """The messageData; in a request it may hold the challenge password."""
     content_encryption_algorithm: ContentEncryptionAlgorithm
     """The cipher that the sender chose."""
+    recipient: Certificate
+    """Which of the receiver's certificates it was encrypted to (N-07)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,8 +263,9 @@ class VerifiedMessage:
         Source: RFC 8894 section 3.2.2; E-16, S-06, S-07.
         """
         envelope = self.envelope()
+        identity = envelope.addressee(identities)
         plain = envelope.decrypt(
-            identities, provider=provider or default_provider(), ciphers=ciphers
+            (identity,), provider=provider or default_provider(), ciphers=ciphers
         )
         # Padding that happens to fit leaves garbage; it must look like any other failure (E-16).
         if not _is_one_sequence(plain):
@@ -270,6 +273,7 @@ class VerifiedMessage:
         return MessageData(
             octets=plain,
             content_encryption_algorithm=envelope.content_encryption_algorithm(ciphers),
+            recipient=identity.certificate,
         )
 
 

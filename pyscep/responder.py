@@ -66,6 +66,7 @@ from pyscep.messages import (
 from pyscep.pkcs10 import CertificationRequest, parse_csr
 from pyscep.pki_message import (
     NONCE_SIZE,
+    MessageData,
     VerifiedMessage,
     encode_cert_rep,
     parse_pki_message,
@@ -83,10 +84,6 @@ class Authority(Protocol):
     @property
     def published(self) -> tuple[Certificate, ...]:
         """What GetCACert returns: RA certificates and the CA's chain, as far as it is told."""
-
-    @property
-    def next_published(self) -> tuple[Certificate, ...]:
-        """What GetNextCACert returns; empty while there is no next CA."""
 
     @property
     def signer(self) -> Identity:
@@ -114,6 +111,12 @@ AES_CIPHERS = frozenset(
     )
 )
 SHA2_DIGESTS = frozenset((DigestAlgorithm.SHA256, DigestAlgorithm.SHA384, DigestAlgorithm.SHA512))
+
+
+def anybody_may_query(signer: Certificate, identifier: IssuerAndSerialNumber) -> bool:
+    """Let everybody ask for every certificate: these are public."""
+    del signer, identifier
+    return True
 
 
 class ReplyEncoder(Protocol):
@@ -165,6 +168,10 @@ class Responder:
     """The CA."""
     handler: RequestHandler
     """Who gets a certificate."""
+    next_authority: Authority | None = None
+    """The CA after a rollover: GetNextCACert returns it, and it answers what is encrypted to it."""
+    may_query: Callable[[Certificate, IssuerAndSerialNumber], bool] = anybody_may_query
+    """Whether the holder of a certificate may ask for another by GetCert (S-26)."""
     store: Store
     """What is remembered."""
     now: Callable[[], datetime]
@@ -228,7 +235,7 @@ class Responder:
             found.add(Capability.SCEP_STANDARD)
         if self.renewal:
             found.add(Capability.RENEWAL)
-        if self.authority.next_published:
+        if self.next_authority is not None:
             found.add(Capability.GET_NEXT_CA_CERT)
         return frozenset(found)
 
@@ -241,9 +248,9 @@ class Responder:
         return http.ca_cert_response(degenerate(certificates), chain=True)
 
     def _get_next_ca_cert(self) -> HttpResponse:
-        certificates = [certificate.der for certificate in self.authority.next_published]
-        if not certificates:
+        if self.next_authority is None:
             raise HttpError("There is no next CA certificate yet.", status=501)
+        certificates = [certificate.der for certificate in self.next_authority.published]
         signer = self.authority.signer
         signed = sign_data(
             degenerate(certificates),
@@ -268,15 +275,24 @@ class Responder:
         message = parse_pki_message(octets, limits=self.limits).verify_possession(
             provider=self.provider
         )
-        cipher = ContentEncryptionAlgorithm.AES128_CBC
+        serving, cipher = self, ContentEncryptionAlgorithm.AES128_CBC
         try:
             self._check_digest(message)
-            request, cipher = self._open(message)
-            reply = self._reply(message, request)
-            return self.encoder(self, message, reply, cipher)
+            request, data = self._open(message)
+            serving, cipher = self._addressed(data), data.content_encryption_algorithm
+            reply = serving._reply(message, request)  # noqa: SLF001  # another Responder
+            return self.encoder(serving, message, reply, cipher)
         except (ProtocolError, SecurityError, UnsupportedError, KeyCapabilityError) as error:
             refusal = _failure(FailInfo(error.fail_info_hint))
-        return self.encoder(self, message, refusal, cipher)
+        return self.encoder(serving, message, refusal, cipher)
+
+    def _addressed(self, data: MessageData) -> Responder:
+        """Return who answers: the CA that the envelope is for, today's or the next (N-07)."""
+        following = self.next_authority
+        if following is None:
+            return self
+        addressed = any(i.certificate == data.recipient for i in following.recipients)
+        return replace(self, authority=following) if addressed else self
 
     def reply_digest(self, request: VerifiedMessage) -> DigestAlgorithm:
         """Return the hash to sign a reply with: that of the request, if it is allowed (A-17)."""
@@ -287,20 +303,23 @@ class Responder:
         if message.digest_algorithm not in self.digests:
             _refuse_algorithm(message.digest_algorithm.name, "digests")
 
-    def _open(self, message: VerifiedMessage) -> tuple[Request, ContentEncryptionAlgorithm]:
+    def _open(self, message: VerifiedMessage) -> tuple[Request, MessageData]:
         if message.message_type is MessageType.CERT_REP:
             raise UnexpectedMessageType(
                 "A CertRep is not a request.", actual=str(message.message_type.value)
             )
+        following = () if self.next_authority is None else self.next_authority.recipients
         data = message.decrypt(
-            self.authority.recipients, ciphers=self.ciphers, provider=self.provider
+            (*self.authority.recipients, *following),
+            ciphers=self.ciphers,
+            provider=self.provider,
         )
         try:
             request = parse_request(message.message_type, data.octets, limits=self.limits)
         except DecodeError:
             # As for all that does not open: whoever tampers with an envelope learns nothing (S-06).
             raise DecryptionFailed from None
-        return request, data.content_encryption_algorithm
+        return request, data
 
     def _reply(self, message: VerifiedMessage, request: Request) -> CertRep:
         match request:
@@ -309,7 +328,7 @@ class Responder:
             case CertPoll():
                 return self._poll(message)
             case GetCert():
-                return self._find(request.identifier)
+                return self._find(message, request.identifier)
             case GetCRL():
                 return self._crl(request.identifier)
 
@@ -410,7 +429,9 @@ class Responder:
         certificate = parse_certificate(octets, limits=self.limits)
         return CertRep(pki_status=PkiStatus.SUCCESS, certificates=(certificate, *chain))
 
-    def _find(self, identifier: IssuerAndSerialNumber) -> CertRep:
+    def _find(self, message: VerifiedMessage, identifier: IssuerAndSerialNumber) -> CertRep:
+        if not self.may_query(message.signer, identifier):
+            return _failure(FailInfo.BAD_CERT_ID)
         octets = self.store.find_certificate(identifier)
         return _failure(FailInfo.BAD_CERT_ID) if octets is None else self._issued(octets)
 

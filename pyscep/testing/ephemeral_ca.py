@@ -43,7 +43,7 @@ _REQUESTABLE = frozenset((asn1.SUBJECT_ALT_NAME, asn1.KEY_USAGE, asn1.EXTENDED_K
 class EphemeralCa:
     """A CA whose keys never leave the process; make it with :meth:`create`.
 
-    It fits :class:`pyscep.responder.Authority`. Revoking and rolling over are its only changes.
+    It fits :class:`pyscep.responder.Authority`. Revoking is its only change.
 
     Source: RFC 8894 section 2.1.2; G-11, R-11, S-16, Q-06, N-10.
     """
@@ -62,8 +62,6 @@ class EphemeralCa:
     """Whether GetCACert returns the root too (G-21)."""
     provider: CryptoProvider = field(repr=False)
     """The cryptography."""
-    next_published: tuple[Certificate, ...] = ()
-    """The next CA certificate, once there is one."""
     _revoked: dict[int, datetime] = field(default_factory=dict, repr=False)
     _crl_number: int = field(default=0, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -257,15 +255,23 @@ class EphemeralCa:
 
     # -------------------------------------------------------------------------------- rollover
 
-    def prepare_next(self, *, not_before: datetime, lifetime: timedelta) -> Identity:
-        """Make the next CA certificate, self-signed under the same name, and publish it.
+    def roll_over(
+        self, *, not_before: datetime, lifetime: timedelta, key: PrivateKey | None = None
+    ) -> EphemeralCa:
+        """Return the CA that follows this one: the same name, a new key, its own certificate.
 
-        Source: RFC 8894 section 4.7; N-01, N-02, N-10.
+        Give it to :attr:`pyscep.responder.Responder.next_authority`.
+
+        Source: RFC 8894 section 4.7; N-01, N-02, N-06, N-10.
         """
-        maker = _Maker(self.provider, not_before, not_before + lifetime, 2048)
-        following = maker.authority(self.issuer.subject, maker.new_key(), None, ALL_CA_USAGES)
-        self.next_published = (following.certificate,)
-        return following
+        return EphemeralCa.create(
+            now=not_before,
+            subject=self.issuer.subject,
+            key=key,
+            ca_lifetime=lifetime,
+            lifetime=self.lifetime,
+            provider=self.provider,
+        )
 
 
 @dataclass(frozen=True, slots=True)
