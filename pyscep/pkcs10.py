@@ -366,8 +366,8 @@ def _read_csr(reader: der.Reader, octets: bytes, limits: Limits) -> Certificatio
     #   subjectPKInfo SubjectPublicKeyInfo, attributes [0] IMPLICIT SET OF Attribute }
     signed = read_signed(reader)
     info = der.Reader(signed.content).enter()
-    if info.read_integer() != 0:
-        info.fail("The version of a certification request must be 0")
+    # The version means nothing: there is but one, and Apple's clients write 2 instead of 0.
+    info.read_integer()
     subject = parse_name(info.read_raw_of(der.SEQUENCE, "the subject"), limits=limits)
     public_key = info.read_raw_of(der.SEQUENCE, "the public key")
     key_type_of(public_key)

@@ -114,7 +114,7 @@ class RequestsTransport:
         if self._owned:
             self._session.close()
 
-    def __enter__(self) -> RequestsTransport:  # noqa: PYI034  # typing.Self came with Python 3.11
+    def __enter__(self) -> RequestsTransport:
         return self
 
     def __exit__(
@@ -329,7 +329,16 @@ _REASONS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
         "sent a body that is not what its Content-Encoding says",
     ),
     ((exceptions.InvalidHeader,), "cannot be talked to with such HTTP headers"),
-    ((ValueError,), "cannot be sent to, as the URL is malformed"),
+    (
+        (
+            exceptions.MissingSchema,
+            exceptions.InvalidSchema,
+            exceptions.InvalidURL,
+            urllib3.exceptions.LocationValueError,
+            UnicodeError,
+        ),
+        "cannot be sent to, as the URL is malformed",
+    ),
     ((BaseException,), "could not be talked to"),
 )
 

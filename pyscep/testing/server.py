@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
+from typing import TypeVar
 
 from pyscep.http import HttpRequest, HttpResponse
 from pyscep.limits import DEFAULT_LIMITS, Limits
 
 Handle = Callable[[HttpRequest], HttpResponse]
+ServerT = TypeVar("ServerT", bound="ScepServer")
 
 _DRIP_INTERVAL = 0.1
 """Seconds between two bytes of a slow answer."""
@@ -84,7 +86,7 @@ class ScepServer:
         """The URL for clients."""
         return f"http://127.0.0.1:{self._http.server_address[1]}{self._path}"
 
-    def start(self) -> ScepServer:
+    def start(self: ServerT) -> ServerT:
         """Answer from now on, in threads of its own."""
         # Short, as stopping waits for one interval.
         self._thread = threading.Thread(
@@ -101,7 +103,7 @@ class ScepServer:
             self._thread = None
         self._http.server_close()
 
-    def __enter__(self) -> ScepServer:  # noqa: PYI034  # typing.Self came with Python 3.11
+    def __enter__(self: ServerT) -> ServerT:
         return self.start()
 
     def __exit__(

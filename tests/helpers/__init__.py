@@ -1,0 +1,1 @@
+"""What test modules share: keys, certificates, and messages legal and illegal."""
