@@ -19,7 +19,7 @@ from pyscep.algorithms import (
 from pyscep.capabilities import Algorithms, HttpMethod
 from pyscep.certificates import Certificate, Chain
 from pyscep.crl import CertificateList
-from pyscep.errors import DecodeError, RequestPending, RequestRefused
+from pyscep.errors import DecodeError, RequestPending, RequestRefused, WeakAlgorithm
 from pyscep.limits import DEFAULT_LIMITS, Limits
 from pyscep.messages import FailInfo, MessageType, PkiStatus
 from pyscep.names import Name, parse_name
@@ -111,7 +111,7 @@ class Transaction:
             if not isinstance(fields, dict) or fields.get("version") != 1:
                 raise ValueError
             return _transaction_from(fields, limits)
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError, RecursionError, WeakAlgorithm):
             pass
         raise DecodeError(
             "The text is not a saved transaction of version 1; start a new enrolment."

@@ -1,0 +1,730 @@
+"""The server side: what it answers to every request, good or bad."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from pyscep import http
+from pyscep.algorithms import ContentEncryptionAlgorithm, DigestAlgorithm
+from pyscep.ca import CaCertificates, parse_ca_certificates
+from pyscep.capabilities import Algorithms, Capability, parse_capabilities
+from pyscep.certificates import Certificate, Identity
+from pyscep.errors import SignatureInvalid, UsageError
+from pyscep.exchange import Exchange, cert_poll, get_cert, get_crl, pkcs_req, renewal_req
+from pyscep.extensions import Extension, KeyUsage, basic_constraints
+from pyscep.handlers import (
+    ApprovalHandler,
+    Decision,
+    Defer,
+    EnrolmentRequest,
+    Issue,
+    Refuse,
+    SignerTrust,
+)
+from pyscep.http import HttpRequest, HttpResponse
+from pyscep.identifiers import IssuerAndSerialNumber
+from pyscep.messages import FailInfo, MessageType
+from pyscep.names import build_name
+from pyscep.pki_message import parse_pki_message
+from pyscep.responder import Responder
+from pyscep.store import RecordStatus
+from pyscep.transaction import (
+    CrlSuccess,
+    Failure,
+    Pending,
+    Reply,
+    Success,
+    TransactionState,
+    require_success,
+)
+from tests.helpers import keys, responders
+from tests.helpers.message_factory import Envelope, request
+from tests.helpers.responders import begin, certified, new_responder, send, trust
+from tests.helpers.tlv import utf8
+
+DES3, DES = ContentEncryptionAlgorithm.DES_EDE3_CBC, ContentEncryptionAlgorithm.DES_CBC
+
+
+class Recorder:
+    """A handler that decides as told and remembers what it was asked."""
+
+    def __init__(self, decision: Decision = Issue()) -> None:
+        self.decision = decision
+        self.asked: list[EnrolmentRequest] = []
+
+    def decide(self, request: EnrolmentRequest) -> Decision:
+        self.asked.append(request)
+        return self.decision
+
+
+def fail_info(reply: object) -> FailInfo | None:
+    assert isinstance(reply, Failure), reply
+    return reply.fail_info
+
+
+def get(responder: Responder, query: str) -> HttpResponse:
+    return responder.handle(HttpRequest(method="GET", url=f"{responders.URL}?{query}"))
+
+
+def post(responder: Responder, body: bytes) -> HttpResponse:
+    url = f"{responders.URL}?operation=PKIOperation"
+    return responder.handle(HttpRequest(method="POST", url=url, body=body))
+
+
+class TestOperations:
+    @pytest.mark.conforms("C-13", "C-14", "C-29", "C-32")
+    def test_capabilities_say_what_is_enforced(self) -> None:
+        caps = parse_capabilities(get(new_responder(), "operation=GetCACaps").body)
+        assert caps.keywords == {
+            Capability.AES,
+            Capability.POST_PKI_OPERATION,
+            Capability.RENEWAL,
+            Capability.SHA256,
+            Capability.SHA512,
+            Capability.SCEP_STANDARD,
+        }
+        old = new_responder(
+            ciphers={DES3}, digests={DigestAlgorithm.SHA1}, renewal=False
+        ).capabilities
+        assert old == {Capability.DES3, Capability.SHA1, Capability.POST_PKI_OPERATION}
+
+    @pytest.mark.conforms("G-01", "G-03", "G-04", "S-16")
+    def test_ca_certificates(self) -> None:
+        one = get(new_responder(), "operation=GetCACert&message=anything")
+        assert one.header("Content-Type") == "application/x-x509-ca-cert"
+        assert one.body == responders.authority().issuer.der
+        authority = responders.new_authority(separate_ra=True)
+        several = get(new_responder(authority=authority), "operation=GetCACert")
+        assert several.header("Content-Type") == "application/x-x509-ca-ra-cert"
+        assert set(parse_ca_certificates(several.body).certificates) == set(authority.published)
+
+    @pytest.mark.conforms("N-10", "T-20")
+    def test_no_next_ca(self) -> None:
+        response = get(new_responder(), "operation=GetNextCACert")
+        assert response.status == 501
+        assert response.body == b"This server does not have this operation.\n"
+
+    @pytest.mark.conforms("N-01", "N-02", "N-07", "N-10", "W-17")
+    def test_rollover(self) -> None:
+        following = responders.authority().roll_over(
+            not_before=keys.NOW, lifetime=timedelta(days=7300), key=keys.rsa(6)
+        )
+        responder = new_responder(next_authority=following)
+        client = responders.client_of(responder)
+        current = trust(responder)
+        after = client.get_next_ca_cert(current=current, at=None)
+        assert after.issuer == following.issuer
+
+        asked = responders.csr()
+        identity = responders.self_signed(asked)
+        for ca, authority in ((current, responders.authority()), (after, following)):
+            reply = client.enrol(asked, identity=identity, ca=ca)
+            assert isinstance(reply, Success)
+            assert reply.certificate.issuer == authority.issuer.subject
+            reply.certificate.signed.verify(authority.issuer.public_key, provider=keys.provider())
+
+    @pytest.mark.conforms("T-20", "T-23", "S-22")
+    @pytest.mark.parametrize(
+        ("query", "status"),
+        [
+            ("operation=Nonsense", 400),
+            ("", 400),
+            ("operation=PKIOperation", 400),
+            ("operation=PKIOperation&message=!!!", 400),
+            ("operation=PKIOperation&message=MAA=", 400),
+        ],
+    )
+    def test_bad_http(self, query: str, status: int) -> None:
+        response = get(new_responder(), query)
+        assert response.status == status
+        assert response.header("Content-Type") == http.TEXT_TYPE
+        assert b"Traceback" not in response.body
+        assert len(response.body.split(b"\n")) <= 2
+
+    @pytest.mark.conforms("T-02", "T-05")
+    def test_get_and_post_are_alike(self) -> None:
+        responder = new_responder()
+        exchange = begin(responder)
+        sent = quote(http.base64.b64encode(exchange.message).decode(), safe="")
+        by_get = get(responder, f"operation=PKIOperation&message={sent}")
+        by_post = post(responder, exchange.message)
+        results = []
+        for response in (by_get, by_post):
+            assert (response.status, response.header("Content-Type")) == (
+                200,
+                "application/x-pki-message",
+            )
+            results.append(require_success(exchange.receive(response.body)).certificate)
+        assert results[0] == results[1]
+
+
+class TestEnrolment:
+    @pytest.mark.conforms("R-02", "S-03", "V-10")
+    def test_what_the_handler_is_told(self) -> None:
+        handler = Recorder()
+        responder = new_responder(handler=handler)
+        exchange = begin(responder, challenge_password="a secret", transaction_id="TX")
+        certificate = require_success(send(responder, exchange)).certificate
+        (asked,) = handler.asked
+        assert asked.message_type is MessageType.PKCS_REQ
+        assert asked.trust is SignerTrust.SELF_SIGNED
+        assert asked.challenge_password == "a secret"
+        assert asked.transaction_id == "TX"
+        assert asked.csr.der == responders.csr(challenge_password="a secret").der
+        assert asked.signer.public_key == certificate.public_key
+        assert "a secret" not in repr(asked)
+
+    @pytest.mark.conforms("H-05", "A-16")
+    @pytest.mark.parametrize("challenge", ["wrong", "righ", "right ", None])
+    def test_a_wrong_challenge(self, challenge: str | None) -> None:
+        responder = new_responder()
+        reply = send(responder, begin(responder, challenge_password=challenge))
+        assert fail_info(reply) is FailInfo.BAD_REQUEST
+        assert isinstance(reply, Failure)
+        assert reply.fail_info_text is None
+
+    @pytest.mark.conforms("A-05", "A-06", "M-25")
+    def test_refusals_and_deferrals_have_no_content(self) -> None:
+        for decision in (Refuse(fail_info=FailInfo.BAD_TIME), Defer()):
+            responder = new_responder(handler=Recorder(decision))
+            octets = responder.answer(begin(responder).message)
+            reply = parse_pki_message(octets).verify(
+                trust(responder).signers,
+                minimum_digest=DigestAlgorithm.SHA256,
+                provider=keys.provider(),
+            )
+            assert reply.content is None
+            old = replace(responder, empty_content=b"", handler=Recorder(Refuse()))
+            octets = old.answer(begin(old).message)
+            assert (
+                parse_pki_message(octets).verify_possession(provider=keys.provider()).content == b""
+            )
+
+    @pytest.mark.conforms("H-01", "A-15")
+    def test_the_handlers_reason_reaches_the_client(self) -> None:
+        refusal = Refuse(fail_info=FailInfo.BAD_TIME, fail_info_text="Zu spät")
+        responder = new_responder(handler=Recorder(refusal))
+        reply = send(responder, begin(responder))
+        assert isinstance(reply, Failure)
+        assert (reply.fail_info, reply.fail_info_text) == (FailInfo.BAD_TIME, "Zu spät")
+
+    def test_the_handlers_changes_reach_the_certificate(self) -> None:
+        usage = keys.extensions.key_usage([KeyUsage.DIGITAL_SIGNATURE])
+        decision = Issue(
+            subject=build_name("CN=given"), extensions=(usage,), lifetime=timedelta(hours=1)
+        )
+        responder = new_responder(handler=Recorder(decision))
+        reply = require_success(send(responder, begin(responder)))
+        assert reply.subject_changed
+        assert reply.certificate.subject == build_name("CN=given")
+        assert reply.certificate.not_after - reply.certificate.not_before == timedelta(hours=1)
+        assert not reply.certificate.allows(KeyUsage.KEY_ENCIPHERMENT)
+
+    @pytest.mark.conforms("R-11")
+    def test_nobody_becomes_a_ca_by_asking(self) -> None:
+        responder = new_responder()
+        asked = responders.csr(extra_extensions=(basic_constraints(ca=True), _unknown()))
+        exchange = pkcs_req(asked, identity=responders.self_signed(asked), ca=trust(responder))
+        certificate = require_success(send(responder, exchange)).certificate
+        assert not certificate.is_ca
+        assert _unknown().oid not in [each.oid for each in certificate.extensions]
+
+    @pytest.mark.conforms("A-03", "A-04")
+    def test_the_chain_is_sent_where_it_is_wanted(self) -> None:
+        for send_chain in (False, True):
+            responder = new_responder(send_chain=send_chain)
+            reply = require_success(send(responder, begin(responder)))
+            assert (responders.authority().issuer in reply.others) is send_chain
+
+    @pytest.mark.conforms("R-12", "A-15", "S-04")
+    def test_weak_requests_get_bad_alg_unless_they_are_allowed(self) -> None:
+        strict = new_responder()
+        old = new_responder(
+            minimum_rsa_bits=1024,
+            digests={DigestAlgorithm.SHA1, DigestAlgorithm.SHA256},
+            ciphers={DES3, ContentEncryptionAlgorithm.AES128_CBC},
+        )
+        for exchange in (*_weak_algorithms(strict), _small_key(strict), _sha1_csr(strict)):
+            assert fail_info(send(strict, exchange)) is FailInfo.BAD_ALG
+            # It is not a matter of the transaction, so that a better request still succeeds.
+            assert strict.store.get(exchange.transaction.transaction_id) is None
+            assert isinstance(send(old, exchange), Success)
+
+    @pytest.mark.conforms("A-17", "E-21", "L-10")
+    def test_the_reply_mirrors_the_request(self) -> None:
+        old = new_responder(
+            digests={DigestAlgorithm.SHA1, DigestAlgorithm.SHA512},
+            ciphers={DES3, ContentEncryptionAlgorithm.AES256_CBC},
+        )
+        for cipher, digest in (
+            (DES3, DigestAlgorithm.SHA1),
+            (ContentEncryptionAlgorithm.AES256_CBC, DigestAlgorithm.SHA512),
+        ):
+            algorithms = Algorithms(content_encryption_algorithm=cipher, digest_algorithm=digest)
+            request = responders.csr()
+            exchange = pkcs_req(
+                responders.build_csr(
+                    subject="CN=a",
+                    key=keys.rsa(1),
+                    challenge_password=responders.CHALLENGE,
+                    digest_algorithm=digest,
+                ),
+                identity=responders.self_signed(request),
+                ca=trust(old),
+                algorithms=algorithms,
+            )
+            reply = require_success(send(old, exchange))
+            assert reply.content_encryption_algorithm is cipher
+            assert reply.digest_algorithm is digest
+
+    @pytest.mark.conforms("R-05")
+    def test_a_self_signed_certificate_for_another_key(self) -> None:
+        responder = new_responder()
+        exchange = begin(responder)
+        envelope = Envelope(
+            recipient=responder.authority.issuer, content=responders.csr(3).der
+        ).encode()
+        octets = request(content=envelope, signer=exchange._sent.identity).encode()
+        assert _status_of(responder, octets) is FailInfo.BAD_REQUEST
+
+    @pytest.mark.conforms("R-04", "R-16")
+    def test_a_request_that_its_key_has_not_signed(self) -> None:
+        responder = new_responder()
+        der = responders.csr().der
+        envelope = Envelope(
+            recipient=responder.authority.issuer, content=der[:-1] + bytes([der[-1] ^ 1])
+        ).encode()
+        octets = request(content=envelope, signer=begin(responder)._sent.identity).encode()
+        assert _status_of(responder, octets) is FailInfo.BAD_MESSAGE_CHECK
+
+    @pytest.mark.conforms("E-26")
+    def test_a_signer_who_could_not_open_the_reply_costs_no_certificate(self) -> None:
+        handler = Recorder()
+        responder = new_responder(handler=handler)
+        envelope = Envelope(
+            recipient=responder.authority.issuer, content=responders.csr().der
+        ).encode()
+        octets = request(content=envelope, signer=keys.ec_client()).encode()
+        assert _status_of(responder, octets) is FailInfo.BAD_ALG
+        assert not handler.asked
+
+    @pytest.mark.conforms("M-34", "A-15", "T-23", "S-02")
+    def test_who_cannot_be_verified_gets_no_pki_message(self) -> None:
+        responder = new_responder()
+        message = bytearray(begin(responder).message)
+        message[-1] ^= 1
+        response = post(responder, bytes(message))
+        assert response.status == 400
+        assert response.header("Content-Type") == http.TEXT_TYPE
+        with pytest.raises(SignatureInvalid):
+            responder.answer(bytes(message))
+
+    @pytest.mark.conforms("R-01", "S-02")
+    def test_a_cert_rep_is_no_request(self) -> None:
+        octets = request(message_type="3").encode()
+        responder = new_responder()
+        response = post(responder, octets)
+        assert response.status in {200, 400}
+        if response.status == 200:
+            assert _fail_info_of(response.body) is FailInfo.BAD_REQUEST
+
+
+def _unknown() -> Extension:
+    return Extension(oid="1.2.3.4", value=b"\x05\x00")
+
+
+def _weak_algorithms(responder: Responder) -> list[Exchange]:
+    return [
+        begin(responder, algorithms=Algorithms(digest_algorithm=DigestAlgorithm.SHA1)),
+        begin(responder, algorithms=Algorithms(content_encryption_algorithm=DES3)),
+    ]
+
+
+def _small_key(responder: Responder) -> Exchange:
+    small = responders.csr(1, bits=1024)
+    identity = responders.self_signed(small, bits=1024)
+    return pkcs_req(small, identity=identity, ca=trust(responder))
+
+
+def _sha1_csr(responder: Responder) -> Exchange:
+    asked = responders.build_csr(
+        subject="CN=a",
+        key=keys.rsa(1),
+        challenge_password=responders.CHALLENGE,
+        digest_algorithm=DigestAlgorithm.SHA1,
+    )
+    return pkcs_req(asked, identity=responders.self_signed(asked), ca=trust(responder))
+
+
+def _fail_info_of(octets: bytes) -> FailInfo | None:
+    reply = parse_pki_message(octets).verify_possession(provider=keys.provider())
+    return None if reply.fail_info is None else FailInfo(reply.fail_info)
+
+
+def _status_of(responder: Responder, octets: bytes) -> FailInfo | None:
+    return _fail_info_of(responder.answer(octets))
+
+
+class TestRenewal:
+    NEW = responders.csr(3, challenge_password=None)
+
+    def renew(
+        self,
+        responder: Responder,
+        identity: Identity,
+        begin: Callable[..., Exchange] = renewal_req,
+        **options: Any,
+    ) -> Reply:
+        options.setdefault("csr", self.NEW)
+        return send(responder, begin(**options, identity=identity, ca=trust(responder)))
+
+    @pytest.mark.conforms("R-03", "R-06", "W-13", "W-14")
+    @pytest.mark.parametrize("begin", [renewal_req, pkcs_req])
+    def test_a_valid_certificate_renews(self, begin: Callable[..., Exchange]) -> None:
+        handler = Recorder()
+        reply = self.renew(new_responder(handler=handler), certified(), begin)
+        assert require_success(reply).certificate.public_key == keys.rsa(3).public_key
+        assert handler.asked[0].trust is SignerTrust.TRUSTED
+
+    @pytest.mark.conforms("R-03")
+    def test_it_can_be_switched_off(self) -> None:
+        responder = new_responder(renewal=False)
+        assert fail_info(self.renew(responder, certified())) is FailInfo.BAD_REQUEST
+        assert Capability.RENEWAL not in responder.capabilities
+        assert isinstance(self.renew(responder, certified(), pkcs_req), Success)
+
+    @pytest.mark.conforms("R-06", "W-16")
+    @pytest.mark.parametrize(
+        ("days", "trust"), [(-400, SignerTrust.OUTDATED), (1, SignerTrust.OUTDATED)]
+    )
+    def test_an_expired_certificate_or_one_of_tomorrow(self, days: int, trust: SignerTrust) -> None:
+        identity = certified(at=keys.NOW + timedelta(days=days))
+        handler = Recorder()
+        responder = new_responder(handler=handler)
+        assert fail_info(self.renew(responder, identity)) is FailInfo.BAD_REQUEST
+        assert not handler.asked
+        # As a PKCSReq it is for the handler to say, who knows what it is worth.
+        self.renew(responder, identity, pkcs_req)
+        assert handler.asked[0].trust is trust
+
+    @pytest.mark.conforms("R-06", "W-16")
+    def test_a_revoked_certificate(self) -> None:
+        authority = responders.new_authority()
+        identity = certified(by=authority)
+        handler = Recorder()
+        responder = new_responder(authority=authority, handler=handler)
+        assert isinstance(self.renew(responder, identity), Success)
+        authority.revoke(identity.certificate, at=keys.NOW)
+        assert fail_info(self.renew(responder, identity)) is FailInfo.BAD_REQUEST
+        self.renew(responder, identity, pkcs_req)
+        assert handler.asked[-1].trust is SignerTrust.REVOKED
+
+    @pytest.mark.conforms("R-06", "M-34")
+    def test_a_certificate_that_only_bears_the_cas_name(self) -> None:
+        identity = keys.certify(
+            "CN=sensor-17,O=Example",
+            key=keys.rsa(1),
+            issuer=keys.stranger(),
+            issuer_name=str(responders.authority().issuer.subject),
+        )
+        handler = Recorder()
+        responder = new_responder(handler=handler)
+        assert fail_info(self.renew(responder, identity)) is FailInfo.BAD_REQUEST
+        self.renew(responder, identity, pkcs_req)
+        assert handler.asked[0].trust is SignerTrust.FOREIGN
+
+    @pytest.mark.conforms("R-07", "S-03")
+    def test_a_self_signed_certificate_renews_nothing(self) -> None:
+        responder = new_responder(handler=Recorder())
+        envelope = Envelope(
+            recipient=responder.authority.issuer, content=responders.csr().der
+        ).encode()
+        signer = begin(responder)._sent.identity
+        octets = request(message_type="17", content=envelope, signer=signer).encode()
+        assert _status_of(responder, octets) is FailInfo.BAD_REQUEST
+
+    @pytest.mark.conforms("R-17", "H-03")
+    def test_the_standard_handler(self) -> None:
+        responder = new_responder()
+        other = responders.csr(3, subject="CN=other", challenge_password=None)
+        assert isinstance(self.renew(responder, certified()), Success)
+        reply = self.renew(responder, certified(), csr=other)
+        assert isinstance(reply, Failure)
+        assert reply.fail_info_text == "A renewal has to keep the subject."
+        strict = new_responder(
+            handler=responders.static_challenge(responders.CHALLENGE, renewal_needs_challenge=True)
+        )
+        assert fail_info(self.renew(strict, certified())) is FailInfo.BAD_REQUEST
+        assert isinstance(self.renew(strict, certified(), csr=responders.csr(3)), Success)
+
+
+class TestTransactions:
+    @pytest.mark.conforms("X-07", "P-12", "S-09", "H-11")
+    def test_a_request_sent_again_gets_the_same_certificate(self) -> None:
+        handler = Recorder()
+        responder = new_responder(handler=handler)
+        exchange = begin(responder)
+        first = require_success(send(responder, exchange))
+        again = require_success(send(responder, exchange))
+        assert again.certificate == first.certificate
+        assert len(handler.asked) == 1
+
+    @pytest.mark.conforms("X-08", "M-20")
+    def test_an_id_in_use_by_another_key_or_request(self) -> None:
+        responder = new_responder()
+        first = begin(responder, transaction_id="ONE")
+        certificate = require_success(send(responder, first)).certificate
+        other_key = begin(responder, number=3, transaction_id="ONE")
+        other_request = begin(responder, challenge_password="other", transaction_id="ONE")
+        for exchange in (other_key, other_request):
+            assert fail_info(send(responder, exchange)) is FailInfo.BAD_REQUEST
+        assert require_success(send(responder, first)).certificate == certificate
+
+    @pytest.mark.conforms("X-09", "L-04")
+    def test_an_id_is_free_again_when_the_transaction_is_old(self) -> None:
+        clock = [keys.NOW]
+        responder = new_responder(now=lambda: clock[0])
+        for days, same in ((0, True), (29, True), (31, False)):
+            clock[0] = keys.NOW
+            first = begin(responder, transaction_id=f"ID{days}")
+            certificate = require_success(send(responder, first)).certificate
+            clock[0] = keys.NOW + timedelta(days=days)
+            again = require_success(send(responder, first)).certificate
+            assert (again == certificate) is same
+
+    def test_a_refusal_is_not_kept_against_the_client(self) -> None:
+        responder = new_responder()
+        wrong = begin(responder, challenge_password="wrong", transaction_id="ONE")
+        assert isinstance(send(responder, wrong), Failure)
+        right = begin(responder, transaction_id="ONE")
+        assert isinstance(send(responder, right), Success)
+
+    @pytest.mark.conforms("X-16")
+    def test_the_same_request_in_many_threads_is_issued_once(self) -> None:
+        handler = Recorder()
+        responder = new_responder(handler=handler)
+        exchange = begin(responder)
+        certificates: list[Certificate] = []
+
+        def run() -> None:
+            certificates.append(require_success(send(responder, exchange)).certificate)
+
+        threads = [threading.Thread(target=run) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert (len(certificates), len(set(certificates)), len(handler.asked)) == (8, 1, 1)
+
+    @pytest.mark.conforms("X-12")
+    def test_the_id_is_echoed_in_its_own_string_type(self) -> None:
+        responder = new_responder()
+        envelope = Envelope(
+            recipient=responder.authority.issuer, content=responders.csr().der
+        ).encode()
+        message = request(content=envelope, signer=begin(responder)._sent.identity)
+        octets = responder.answer(message.having("transactionID", utf8("odd_id")).encode())
+        assert utf8("odd_id") in octets
+
+    @pytest.mark.conforms("X-14", "S-21")
+    def test_two_transactions_of_one_key(self) -> None:
+        responder = new_responder()
+        first, second = (require_success(send(responder, begin(responder))) for _ in range(2))
+        assert first.certificate.serial_number != second.certificate.serial_number
+
+
+class TestApproval:
+    def setup_method(self) -> None:
+        self.responder = new_responder(handler=ApprovalHandler())
+        self.exchange = begin(self.responder)
+        self.id = self.exchange.transaction.transaction_id
+        pending = send(self.responder, self.exchange)
+        assert isinstance(pending, Pending)
+        self.pending = pending
+
+    def poll(self, identity: Identity | None = None) -> Reply:
+        exchange = cert_poll(
+            self.pending.transaction,
+            identity=identity or self.exchange._sent.identity,
+            ca=trust(self.responder),
+        )
+        return send(self.responder, exchange)
+
+    @pytest.mark.conforms("A-14", "P-10", "P-11", "P-12", "X-03")
+    def test_pending_until_approved(self) -> None:
+        assert isinstance(self.poll(), Pending)
+        assert isinstance(send(self.responder, self.exchange), Pending)
+        (waiting,) = self.responder.store.pending()
+        assert (waiting.transaction_id, waiting.status) == (self.id, RecordStatus.PENDING)
+        approved = self.responder.approve(self.id)
+        assert self.responder.store.pending() == ()
+        for reply in (self.poll(), self.poll(), send(self.responder, self.exchange)):
+            assert require_success(reply).certificate == approved
+
+    @pytest.mark.conforms("X-15", "P-11")
+    def test_denied_for_good(self) -> None:
+        self.responder.deny(self.id, Refuse(fail_info_text="No."))
+        for reply in (self.poll(), self.poll(), send(self.responder, self.exchange)):
+            assert isinstance(reply, Failure)
+            assert (reply.fail_info, reply.fail_info_text) == (FailInfo.BAD_REQUEST, "No.")
+            assert reply.transaction.state is TransactionState.CERT_NONEXISTENT
+
+    def test_the_approver_may_change_the_certificate(self) -> None:
+        approved = self.responder.approve(self.id, Issue(subject=build_name("CN=approved")))
+        assert approved.subject == build_name("CN=approved")
+
+    def test_only_what_is_pending_can_be_decided(self) -> None:
+        for settle in (self.responder.approve, self.responder.deny):
+            with pytest.raises(UsageError, match="No pending request") as caught:
+                settle("unknown")
+            assert caught.value.argument == "transaction_id"
+        self.responder.approve(self.id)
+        with pytest.raises(UsageError):
+            self.responder.deny(self.id)
+        assert isinstance(self.poll(), Success)
+
+    @pytest.mark.conforms("P-08")
+    def test_a_strangers_poll(self) -> None:
+        self.responder.approve(self.id)
+        stranger = self_signed_stranger()
+        transaction = replace(
+            self.pending.transaction, signer_sha256=stranger.certificate.sha256_fingerprint
+        )
+        exchange = cert_poll(transaction, identity=stranger, ca=trust(self.responder))
+        assert fail_info(send(self.responder, exchange)) is FailInfo.BAD_CERT_ID
+
+    @pytest.mark.conforms("P-04")
+    def test_a_poll_for_nothing(self) -> None:
+        transaction = replace(self.pending.transaction, transaction_id="unknown")
+        exchange = cert_poll(
+            transaction, identity=self.exchange._sent.identity, ca=trust(self.responder)
+        )
+        assert fail_info(send(self.responder, exchange)) is FailInfo.BAD_CERT_ID
+
+    @pytest.mark.conforms("P-05")
+    def test_the_names_in_a_poll_do_not_matter(self) -> None:
+        transaction = replace(self.pending.transaction, subject=build_name("CN=somebody else"))
+        exchange = cert_poll(
+            transaction, identity=self.exchange._sent.identity, ca=trust(self.responder)
+        )
+        assert isinstance(send(self.responder, exchange), Pending)
+
+
+def self_signed_stranger() -> Identity:
+    return responders.self_signed(responders.csr(3), 3)
+
+
+class TestQueries:
+    @pytest.mark.conforms("Q-03", "Q-09", "A-13")
+    def test_get_cert(self) -> None:
+        responder = new_responder()
+        issued = require_success(send(responder, begin(responder))).certificate
+        identity = Identity(certificate=issued, key=keys.rsa(1))
+        for identifier, found in (
+            (IssuerAndSerialNumber.of(issued), True),
+            (replace(IssuerAndSerialNumber.of(issued), serial_number=1), False),
+            (replace(IssuerAndSerialNumber.of(issued), issuer=build_name("CN=x")), False),
+        ):
+            query = get_cert(identifier, identity=identity, ca=trust(responder), transaction_id="1")
+            reply = query.receive(responder.answer(query.message))
+            if found:
+                assert isinstance(reply, Success)
+                assert reply.certificate == issued
+            else:
+                assert fail_info(reply) is FailInfo.BAD_CERT_ID
+
+    @pytest.mark.conforms("S-26")
+    def test_who_may_ask_is_the_callers_policy(self) -> None:
+        issued = certified().certificate
+        asked: list[tuple[Certificate, IssuerAndSerialNumber]] = []
+
+        def may_query(signer: Certificate, identifier: IssuerAndSerialNumber) -> bool:
+            asked.append((signer, identifier))
+            return False
+
+        responder = new_responder(may_query=may_query)
+        identity = Identity(certificate=issued, key=keys.rsa(1))
+        query = get_cert(IssuerAndSerialNumber.of(issued), identity=identity, ca=trust(responder))
+        reply = query.receive(responder.answer(query.message))
+        assert fail_info(reply) is FailInfo.BAD_CERT_ID
+        assert asked == [(issued, IssuerAndSerialNumber.of(issued))]
+
+    @pytest.mark.conforms("Q-06", "A-07")
+    def test_get_crl(self) -> None:
+        authority = responders.new_authority()
+        responder = new_responder(authority=authority)
+        identity = certified(by=authority)
+        identifier = IssuerAndSerialNumber.of(identity.certificate)
+        revoked = []
+        for _ in range(2):
+            query = get_crl(identifier, identity=identity, ca=trust(responder))
+            reply = query.receive(responder.answer(query.message))
+            assert isinstance(reply, CrlSuccess)
+            revoked.append(reply.crl.revocation_date(identity.certificate.serial_number))
+            authority.revoke(identity.certificate, at=keys.NOW)
+        assert revoked == [None, keys.NOW]
+
+    @pytest.mark.conforms("A-15", "Q-03")
+    def test_get_crl_of_another_ca(self) -> None:
+        responder = new_responder()
+        query = get_crl(
+            IssuerAndSerialNumber(issuer=build_name("CN=other"), serial_number=1),
+            identity=certified(),
+            ca=trust(responder),
+        )
+        assert fail_info(query.receive(responder.answer(query.message))) is FailInfo.BAD_CERT_ID
+
+
+class TestSecrecy:
+    @pytest.mark.conforms("E-16", "S-06", "S-07")
+    def test_what_does_not_open_is_answered_alike(self) -> None:
+        """Wrong key, wrong padding, wrong content, wrong recipient: one and the same answer."""
+        responder = new_responder()
+        ca = responder.authority.issuer
+        signer = begin(responder)._sent.identity
+        good = Envelope(recipient=ca, content=responders.csr().der)
+        broken = {
+            "key": replace(good, encrypted_key=bytes(256)),
+            "key size": replace(good, content_key=b"short"),
+            "padding": replace(good, encrypted_content=bytes(32)),
+            "blocks": replace(good, encrypted_content=bytes(17)),
+            "nothing": replace(good, encrypted_content=b""),
+            "content": replace(good, content=b"no request"),
+            "recipient": replace(good, recipient=keys.stranger().certificate),
+        }
+        answers = set()
+        for envelope in broken.values():
+            octets = responder.answer(request(content=envelope.encode(), signer=signer).encode())
+            reply = parse_pki_message(octets).verify_possession(provider=keys.provider())
+            answers.add((reply.pki_status, reply.fail_info, reply.fail_info_text, reply.content))
+        assert len(answers) == 1
+
+    @pytest.mark.conforms("H-10", "S-24")
+    def test_nothing_says_the_challenge(self) -> None:
+        responder = new_responder(handler=ApprovalHandler())
+        exchange = begin(responder, challenge_password="NoOneMayReadIt")
+        send(responder, exchange)
+        (record,) = responder.store.pending()
+        for thing in (responder, record, responder.handler, exchange):
+            assert "NoOneMayReadIt" not in repr(thing)
+            assert b"NoOneMayReadIt".hex() not in repr(thing)
+
+
+def test_a_responder_of_several_certificates_answers_what_is_encrypted_to_its_ra() -> None:
+    authority = responders.new_authority(separate_ra=True, intermediate=True, key=keys.rsa(0))
+    responder = new_responder(authority=authority)
+    ca = CaCertificates(certificates=authority.published).authenticate(
+        anchors=[authority.root], at=keys.NOW
+    )
+    assert ca.recipient == authority.recipients[0].certificate
+    asked = responders.csr()
+    exchange = pkcs_req(asked, identity=responders.self_signed(asked), ca=ca)
+    reply = require_success(send(responder, exchange))
+    assert reply.chain.certificates[1:] == (authority.issuer, authority.root)
