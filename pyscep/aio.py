@@ -231,12 +231,18 @@ class AsyncClient:
 
         Source: RFC 8894 section 2.5; P-09, P-11, X-02.
         """
-        started = now()
+        # Resumed after a restart, the next poll is one interval away: nobody knows the last one.
+        started = last_poll = moment = now()
         while True:
-            due = schedule.next_poll(started=started, polls_done=pending.transaction.polls)
+            due = schedule.next_poll(
+                started=started,
+                polls_done=pending.transaction.polls,
+                last_poll=last_poll,
+                now=moment,
+            )
             if due is None:
                 return pending
-            delay = (due - now()).total_seconds()
+            delay = (due - moment).total_seconds()
             if delay > 0:
                 await sleep(delay)
             reply = await self.poll(pending.transaction, identity=identity, ca=ca)
@@ -244,4 +250,4 @@ class AsyncClient:
                 on_attempt(reply)
             if not isinstance(reply, Pending):
                 return reply
-            pending = reply
+            pending, last_poll = reply, (moment := now())

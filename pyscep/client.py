@@ -195,12 +195,18 @@ class Client:
 
         Source: RFC 8894 section 2.5; P-09, P-11, X-02.
         """
-        started = now()
+        # Resumed after a restart, the next poll is one interval away: nobody knows the last one.
+        started = last_poll = moment = now()
         while True:
-            due = schedule.next_poll(started=started, polls_done=pending.transaction.polls)
+            due = schedule.next_poll(
+                started=started,
+                polls_done=pending.transaction.polls,
+                last_poll=last_poll,
+                now=moment,
+            )
             if due is None:
                 return pending
-            delay = (due - now()).total_seconds()
+            delay = (due - moment).total_seconds()
             if delay > 0:
                 sleep(delay)
             reply = self.poll(pending.transaction, identity=identity, ca=ca)
@@ -208,4 +214,4 @@ class Client:
                 on_attempt(reply)
             if not isinstance(reply, Pending):
                 return reply
-            pending = reply
+            pending, last_poll = reply, (moment := now())

@@ -73,7 +73,7 @@ from pyscep.transaction import (
 class ReplyRules:
     """What the caller is willing to read in replies, which are the server's choice.
 
-    Source: RFC 8894 section 2.9; C-23, E-12, E-21, L-10, M-36.
+    Source: RFC 8894 section 2.9; C-23, E-12, E-21, L-10, M-36, W-11.
     """
 
     read_legacy_ciphers: AbstractSet[ContentEncryptionAlgorithm] = frozenset()
@@ -82,6 +82,10 @@ class ReplyRules:
     minimum_digest: DigestAlgorithm = DigestAlgorithm.SHA1
     """The weakest hash accepted in the signature of a reply. SHA-1 is the default, because NDES
     signs its FAILUREs with it; with a better server say SHA256."""
+    ignore_key_usage: bool = False
+    """Whether an identity may sign whose certificate is for signatures only (keyUsage without
+    keyEncipherment). By rights no reply can be encrypted to it, but servers that issue such
+    certificates, as micromdm does, encrypt to them all the same."""
     limits: Limits = DEFAULT_LIMITS
     """How much is accepted."""
 
@@ -574,7 +578,7 @@ def _send(
     rules: ReplyRules,
     provider: CryptoProvider,
 ) -> _Sent:
-    _require_readable_reply(identity)
+    _require_readable_reply(identity, rules)
     sender_nonce = provider.random_bytes(NONCE_SIZE)
     algorithms = transaction.algorithms
     octets = encode_request(
@@ -599,13 +603,13 @@ def _send(
     )
 
 
-def _require_readable_reply(identity: Identity) -> None:
+def _require_readable_reply(identity: Identity, rules: ReplyRules) -> None:
     """Refuse, before anything is sent, an identity that could never open the reply (W-11)."""
     require_decryption(identity.key)
-    if not identity.certificate.allows(KeyUsage.KEY_ENCIPHERMENT):
+    if not (rules.ignore_key_usage or identity.certificate.allows(KeyUsage.KEY_ENCIPHERMENT)):
         raise KeyCapabilityError(
             f"The certificate of {identity.certificate.subject} is for signatures only (keyUsage "
-            "without keyEncipherment), so the CA cannot encrypt its reply to it; enrol anew "
-            "instead.",
+            "without keyEncipherment), so no reply should be encrypted to it; enrol anew instead, "
+            "or set ReplyRules(ignore_key_usage=True) for a server that does it all the same.",
             argument="identity",
         )

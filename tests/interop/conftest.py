@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from typing import NoReturn
 
@@ -26,6 +26,19 @@ def _start(request: pytest.FixtureRequest, peer: AbstractContextManager[Peer]) -
         except PeerUnavailable as reason:
             _unavailable(request.config, reason)
         yield started
+
+
+@pytest.fixture(scope="session")
+def find_tool(pytestconfig: pytest.Config) -> Callable[[str], str]:
+    """Return how to find a program: a missing one skips the test, or fails it in CI."""
+
+    def find(name: str) -> str:
+        try:
+            return servers.find_tool(name)
+        except PeerUnavailable as reason:
+            _unavailable(pytestconfig, reason)
+
+    return find
 
 
 @pytest.fixture(scope="session")

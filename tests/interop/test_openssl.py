@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
@@ -94,10 +93,9 @@ class OpenSsl:
 
 
 @pytest.fixture(scope="module")
-def openssl(tmp_path_factory: pytest.TempPathFactory) -> OpenSsl:
+def openssl(tmp_path_factory: pytest.TempPathFactory, find_tool: Callable[[str], str]) -> OpenSsl:
     """Give the command, with self-signed certificates ``rsa``, ``other`` and ``ec`` made by it."""
-    if shutil.which("openssl") is None:
-        pytest.skip("the openssl command is not there")
+    find_tool("openssl")
     command = OpenSsl(tmp_path_factory.mktemp("openssl"))
     kinds = {
         "rsa": ("RSA", "rsa_keygen_bits:2048"),

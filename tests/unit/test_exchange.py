@@ -190,10 +190,15 @@ class TestWhatIsRefusedBeforeAnythingIsSent:
     def test_a_certificate_that_no_reply_can_be_encrypted_to(self) -> None:
         key = keys.rsa(4)
         identity = keys.certify(
-            "CN=a", key=key, issuer=RESPONDER.authority.identity, usages=keys.SIGN
+            "CN=a", key=key, issuer=responders.authority().identity, usages=keys.SIGN
         )
-        with pytest.raises(KeyCapabilityError, match="keyEncipherment"):
+        with pytest.raises(KeyCapabilityError, match="ignore_key_usage"):
             renewal_req(NEW_CSR, identity=identity, ca=CA)
+        rules = ReplyRules(ignore_key_usage=True)
+        reply = responders.send(
+            RESPONDER, renewal_req(NEW_CSR, identity=identity, ca=CA, rules=rules)
+        )
+        assert isinstance(reply, Failure)  # the subject is another, but the reply was read
         with pytest.raises(KeyCapabilityError):
             get_crl(IDENTIFIER, identity=keys.ec_client(), ca=CA)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +19,7 @@ from pyscep.capabilities import Algorithms, Capability, parse_capabilities
 from pyscep.certificates import Certificate, Identity
 from pyscep.errors import SignatureInvalid, UsageError
 from pyscep.exchange import Exchange, cert_poll, get_cert, get_crl, pkcs_req, renewal_req
-from pyscep.extensions import Extension, KeyUsage, basic_constraints
+from pyscep.extensions import Extension, KeyUsage, basic_constraints, key_usage
 from pyscep.handlers import (
     ApprovalHandler,
     Decision,
@@ -27,11 +28,13 @@ from pyscep.handlers import (
     Issue,
     Refuse,
     SignerTrust,
+    static_challenge,
 )
 from pyscep.http import HttpRequest, HttpResponse
 from pyscep.identifiers import IssuerAndSerialNumber
 from pyscep.messages import FailInfo, MessageType
 from pyscep.names import build_name
+from pyscep.pkcs10 import build_csr
 from pyscep.pki_message import parse_pki_message
 from pyscep.responder import Responder
 from pyscep.store import RecordStatus
@@ -152,7 +155,7 @@ class TestOperations:
     def test_get_and_post_are_alike(self) -> None:
         responder = new_responder()
         exchange = begin(responder)
-        sent = quote(http.base64.b64encode(exchange.message).decode(), safe="")
+        sent = quote(base64.b64encode(exchange.message).decode(), safe="")
         by_get = get(responder, f"operation=PKIOperation&message={sent}")
         by_post = post(responder, exchange.message)
         results = []
@@ -216,7 +219,7 @@ class TestEnrolment:
         assert (reply.fail_info, reply.fail_info_text) == (FailInfo.BAD_TIME, "Zu spät")
 
     def test_the_handlers_changes_reach_the_certificate(self) -> None:
-        usage = keys.extensions.key_usage([KeyUsage.DIGITAL_SIGNATURE])
+        usage = key_usage([KeyUsage.DIGITAL_SIGNATURE])
         decision = Issue(
             subject=build_name("CN=given"), extensions=(usage,), lifetime=timedelta(hours=1)
         )
@@ -270,7 +273,7 @@ class TestEnrolment:
             algorithms = Algorithms(content_encryption_algorithm=cipher, digest_algorithm=digest)
             request = responders.csr()
             exchange = pkcs_req(
-                responders.build_csr(
+                build_csr(
                     subject="CN=a",
                     key=keys.rsa(1),
                     challenge_password=responders.CHALLENGE,
@@ -354,7 +357,7 @@ def _small_key(responder: Responder) -> Exchange:
 
 
 def _sha1_csr(responder: Responder) -> Exchange:
-    asked = responders.build_csr(
+    asked = build_csr(
         subject="CN=a",
         key=keys.rsa(1),
         challenge_password=responders.CHALLENGE,
@@ -459,7 +462,7 @@ class TestRenewal:
         assert isinstance(reply, Failure)
         assert reply.fail_info_text == "A renewal has to keep the subject."
         strict = new_responder(
-            handler=responders.static_challenge(responders.CHALLENGE, renewal_needs_challenge=True)
+            handler=static_challenge(responders.CHALLENGE, renewal_needs_challenge=True)
         )
         assert fail_info(self.renew(strict, certified())) is FailInfo.BAD_REQUEST
         assert isinstance(self.renew(strict, certified(), csr=responders.csr(3)), Success)
