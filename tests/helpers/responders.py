@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,10 +16,12 @@ from pyscep.extensions import Extension
 from pyscep.handlers import Issue, static_challenge
 from pyscep.memory_store import MemoryStore
 from pyscep.pkcs10 import CertificationRequest, build_csr, self_signed_identity
+from pyscep.pki_message import parse_pki_message
 from pyscep.responder import Responder
 from pyscep.testing import EphemeralCa
 from pyscep.transaction import Reply
 from tests.helpers import keys
+from tests.helpers.message_factory import Envelope, reply_to
 
 URL = "http://ca.example/scep"
 CHALLENGE = "right"
@@ -117,3 +120,11 @@ def begin(
 def send(responder: Responder, exchange: Exchange) -> Reply:
     """Give a message to the responder and the answer to the client."""
     return exchange.receive(responder.answer(exchange.message))
+
+
+def answer(exchange: Exchange, bag: bytes) -> bytes:
+    """Return a SUCCESS in perfect order of :func:`authority`, with this content."""
+    signer = parse_pki_message(exchange.message).verify_possession(provider=keys.provider()).signer
+    envelope = Envelope(recipient=signer, content=bag).encode()
+    reply = reply_to(exchange.message, pki_status="0", content=envelope)
+    return replace(reply, signer=authority().signer).encode()
