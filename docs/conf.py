@@ -29,13 +29,18 @@ autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented_params"
 autodoc_member_order = "bysource"
 autodoc_mock_imports = ["pkcs11"]
-autodoc_default_options = {"members": True, "show-inheritance": True}
+# What a package only passes on is described where it is made.
+autodoc_default_options = {
+    "members": True,
+    "show-inheritance": True,
+    "ignore-module-all": True,
+}
 
 # No inventories are fetched from elsewhere, so only our own names can be followed; those must be.
 # Type variables and private aliases have no page.
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!pyscep\b).*"),
-    (r"py:.*", r"pyscep\.(.*\.)?(_\w+|[A-Z])"),
+    (r"py:.*", r"pyscep\.(.*\.)?(_\w+|[A-Z](_co)?)"),
 ]
 
 PAGE = """\

@@ -15,7 +15,7 @@ from pyscep.http import HttpRequest, HttpResponse
 from pyscep.limits import DEFAULT_LIMITS, Limits
 
 Handle = Callable[[HttpRequest], HttpResponse]
-ServerT = TypeVar("ServerT", bound="ScepServer")
+T = TypeVar("T", bound="ScepServer")
 
 _DRIP_INTERVAL = 0.1
 """Seconds between two bytes of a slow answer."""
@@ -86,7 +86,7 @@ class ScepServer:
         """The URL for clients."""
         return f"http://127.0.0.1:{self._http.server_address[1]}{self._path}"
 
-    def start(self: ServerT) -> ServerT:
+    def start(self: T) -> T:
         """Answer from now on, in threads of its own."""
         # Short, as stopping waits for one interval.
         self._thread = threading.Thread(
@@ -103,7 +103,7 @@ class ScepServer:
             self._thread = None
         self._http.server_close()
 
-    def __enter__(self: ServerT) -> ServerT:
+    def __enter__(self: T) -> T:
         return self.start()
 
     def __exit__(

@@ -64,7 +64,7 @@ def test_whatever_byte_is_changed_nothing_is_decrypted(
         except ScepError:
             continue
         harmless.add(position)
-    # What is not signed (versions, certificates, parameters) may be anything, as nobody looks at it.
+    # What is not signed (versions, certificates, parameters) may be anything: nobody looks.
     signed = parse_pki_message(good).verify_possession(provider=keys.provider()).content
     assert signed is not None
     attributes = parse(good).at(1, 0).children[-1].at(0, 3).dump()
