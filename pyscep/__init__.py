@@ -35,6 +35,7 @@ from pyscep.client import Client
 from pyscep.crypto import CryptoProvider, default_provider
 from pyscep.errors import (
     CertificateMismatch,
+    ChallengeReused,
     DecodeError,
     DecryptionFailed,
     DowngradeRefused,
@@ -52,6 +53,7 @@ from pyscep.errors import (
     ScepError,
     SecurityError,
     SignatureInvalid,
+    StoreError,
     TransactionMismatch,
     TransportError,
     UnexpectedMessageType,
@@ -124,6 +126,7 @@ __all__ = [
     "CertificateQuery",
     "CertificationRequest",
     "Chain",
+    "ChallengeReused",
     "Client",
     "ContentEncryptionAlgorithm",
     "CrlQuery",
@@ -170,6 +173,7 @@ __all__ = [
     "SecurityError",
     "SignatureAlgorithm",
     "SignatureInvalid",
+    "StoreError",
     "Success",
     "Transaction",
     "TransactionMismatch",

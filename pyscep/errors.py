@@ -22,9 +22,11 @@ with which value, and what to do about it; the facts are attributes, so nobody h
     │  ├─ CertificateMismatch      the CA issued something else than was asked for
     │  ├─ DecryptionFailed         one type, one text, whatever went wrong
     │  ├─ DowngradeRefused
+    │  ├─ ChallengeReused          a one-time challenge came a second time
     │  └─ WeakAlgorithm
     ├─ UnsupportedError            legal, but this provider or version cannot
     ├─ ProviderUnavailable         no cryptographic library could be loaded
+    ├─ StoreError                  what a responder remembers cannot be read or written
     ├─ TransportError              the network, not the protocol
     ├─ RequestRefused              a FAILURE, for callers of require_success()
     └─ RequestPending              a PENDING, for callers of require_success()
@@ -261,6 +263,13 @@ class DowngradeRefused(SecurityError):
         self.argument = argument
 
 
+class ChallengeReused(SecurityError):
+    """A challenge password that may be used once was used in another transaction (H-04)."""
+
+    def __init__(self) -> None:
+        super().__init__("A one-time challenge password was used a second time; issue a new one.")
+
+
 class WeakAlgorithm(SecurityError):
     """An algorithm that is forbidden, or that the caller has not allowed.
 
@@ -294,6 +303,12 @@ class UnsupportedError(ScepError):
 
 class ProviderUnavailable(ScepError):
     """No cryptographic library could be loaded; the text says which step helps."""
+
+
+class StoreError(ScepError):
+    """What a responder remembers cannot be read or written; nothing was changed."""
+
+    http_status_hint: ClassVar[int] = 503
 
 
 class TransportError(ScepError):

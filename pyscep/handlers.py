@@ -6,6 +6,7 @@ A :class:`RequestHandler` sees one request at a time and answers :class:`Issue`,
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -56,6 +57,23 @@ class EnrolmentRequest:
         return self.csr.challenge_password
 
 
+class Observer(Protocol):
+    """Is told what became of an :class:`Issue`, and has a veto over the delivery.
+
+    Source: V-08.
+    """
+
+    def issued(self, certificate: Certificate) -> None:
+        """Hear of a certificate that is recorded but not delivered yet.
+
+        :raises ScepError: it must not be delivered now. The same request sent again is decided
+            again, and the same certificate told of again.
+        """
+
+    def failed(self, reason: str) -> None:
+        """Hear that the CA could not issue it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issue:
     """Give the client a certificate; what is left out is taken from the request."""
@@ -66,11 +84,19 @@ class Issue:
     """Other extensions than the requested ones."""
     lifetime: timedelta | None = None
     """Another lifetime than the CA's usual one."""
+    consumes: bytes | None = field(default=None, repr=False)
+    """A value that is used up by this, in one step with issuing: no other transaction is ever
+    issued or deferred for it (H-11)."""
+    observer: Observer | None = None
+    """Told of the certificate before the client gets it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defer:
     """Let the client wait until somebody decides (PENDING)."""
+
+    consumes: bytes | None = field(default=None, repr=False)
+    """See :attr:`Issue.consumes`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,17 +113,24 @@ Decision = Union[Issue, Defer, Refuse]
 
 
 class RequestHandler(Protocol):
-    """Decides about requests; called once for each, however often it is sent again (X-07)."""
+    """Decides about requests that have no answer yet (X-07).
+
+    The same request may be asked about twice, by two threads or after a restart; what is issued
+    and consumed for it happens once all the same.
+    """
 
     def decide(self, request: EnrolmentRequest) -> Decision:
-        """Say what to do about *request*."""
+        """Say what to do about *request*; may take its time, as nothing waits for it.
+
+        :raises ScepError: nothing can be said now; the client gets a FAILURE.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChallengeHandler:
     """Issue to whoever knows the challenge password, and to holders of a valid certificate.
 
-    Source: RFC 8894 section 2.4; H-03, H-05, H-10, R-17, W-13, W-14.
+    Source: RFC 8894 section 2.4; H-03, H-04, H-05, H-10, H-11, R-17, W-13, W-14.
     """
 
     is_right: Callable[[str], bool] = field(repr=False)
@@ -106,6 +139,8 @@ class ChallengeHandler:
     """Whether a valid certificate alone is not enough."""
     renewal_may_change_subject: bool = False
     """Whether a renewal may ask for another subject than that of the old certificate."""
+    one_time: bool = False
+    """Whether a challenge password is used up by the request that it was right for."""
 
     def decide(self, request: EnrolmentRequest) -> Decision:
         """See :meth:`RequestHandler.decide`."""
@@ -117,7 +152,9 @@ class ChallengeHandler:
         other_subject = request.csr.subject != request.signer.subject
         if renewal and not knows and other_subject and not self.renewal_may_change_subject:
             return Refuse(fail_info_text="A renewal has to keep the subject.")
-        return Issue()
+        if challenge is None or not (knows and self.one_time):
+            return Issue()
+        return Issue(consumes=hashlib.sha256(challenge.encode("utf-8", "surrogatepass")).digest())
 
 
 def static_challenge(
@@ -148,4 +185,4 @@ class ApprovalHandler:
     def decide(self, request: EnrolmentRequest) -> Decision:
         """See :meth:`RequestHandler.decide`."""
         decision = Issue() if self.handler is None else self.handler.decide(request)
-        return Defer() if isinstance(decision, Issue) else decision
+        return Defer(consumes=decision.consumes) if isinstance(decision, Issue) else decision

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
 
+from pyscep.errors import ChallengeReused
 from pyscep.identifiers import IssuerAndSerialNumber
+from pyscep.names import Name
 from pyscep.store import Record, RecordStatus
 
 
@@ -13,9 +16,12 @@ class MemoryStore:
     """A store that is gone with the process; safe to share between threads."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
         self._records: dict[str, Record] = {}
         self._certificates: dict[tuple[bytes, int], bytes] = {}
+        self._consumed: dict[bytes, str] = {}
+        self._revoked: dict[bytes, dict[int, datetime]] = {}
+        self._crl_numbers: dict[bytes, int] = {}
 
     def update(
         self, transaction_id: str, change: Callable[[Record | None], Record | None]
@@ -26,6 +32,10 @@ class MemoryStore:
             new = change(present)
             if new is None:
                 return present
+            if new.consumed is not None:
+                owner = self._consumed.setdefault(new.consumed, transaction_id)
+                if owner != transaction_id:
+                    raise ChallengeReused
             self._records[transaction_id] = new
             if new.certificate is not None and new.identifier is not None:
                 key = (new.identifier.issuer.der, new.identifier.serial_number)
@@ -47,3 +57,20 @@ class MemoryStore:
         with self._lock:
             waiting = (r for r in self._records.values() if r.status is RecordStatus.PENDING)
             return tuple(sorted(waiting, key=lambda record: record.updated))
+
+    def revoke(self, identifier: IssuerAndSerialNumber, *, at: datetime) -> None:
+        """See :meth:`pyscep.store.Store.revoke`."""
+        with self._lock:
+            revoked = self._revoked.setdefault(identifier.issuer.der, {})
+            revoked.setdefault(identifier.serial_number, at)
+
+    def revoked(self, issuer: Name) -> Mapping[int, datetime]:
+        """See :meth:`pyscep.store.Store.revoked`."""
+        with self._lock:
+            return dict(self._revoked.get(issuer.der, {}))
+
+    def next_crl_number(self, issuer: Name) -> int:
+        """See :meth:`pyscep.store.Store.next_crl_number`."""
+        with self._lock:
+            self._crl_numbers[issuer.der] = self._crl_numbers.get(issuer.der, 0) + 1
+            return self._crl_numbers[issuer.der]

@@ -8,7 +8,7 @@ certificate behind :class:`~pyscep.handlers.RequestHandler`, and what is remembe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -27,6 +27,7 @@ from pyscep.certificates import (
 from pyscep.cms_signed import degenerate, sign_data
 from pyscep.crypto import CryptoProvider, default_provider
 from pyscep.errors import (
+    ChallengeReused,
     DecodeError,
     DecryptionFailed,
     HttpError,
@@ -96,11 +97,11 @@ class Authority(Protocol):
     def issue(self, csr: CertificationRequest, decision: Issue, *, at: datetime) -> Certificate:
         """Issue a certificate; never a CA's, whatever was asked for (R-11)."""
 
-    def is_revoked(self, serial_number: int) -> bool:
-        """Whether a certificate of this CA is revoked."""
+    def crl(self, *, number: int, revoked: Mapping[int, datetime], at: datetime) -> bytes:
+        """Return a CRL in DER.
 
-    def crl(self, *, at: datetime) -> bytes:
-        """Return the latest CRL in DER (Q-06)."""
+        :param revoked: serial numbers and dates.
+        """
 
 
 AES_CIPHERS = frozenset(
@@ -117,6 +118,11 @@ def anybody_may_query(signer: Certificate, identifier: IssuerAndSerialNumber) ->
     """Let everybody ask for every certificate: these are public."""
     del signer, identifier
     return True
+
+
+def ignore(request: EnrolmentRequest) -> None:
+    """Do nothing about a reused challenge beyond refusing it."""
+    del request
 
 
 class ReplyEncoder(Protocol):
@@ -172,6 +178,8 @@ class Responder:
     """The CA after a rollover: GetNextCACert returns it, and it answers what is encrypted to it."""
     may_query: Callable[[Certificate, IssuerAndSerialNumber], bool] = anybody_may_query
     """Whether the holder of a certificate may ask for another by GetCert (S-26)."""
+    on_reuse: Callable[[EnrolmentRequest], None] = ignore
+    """Told when a one-time challenge comes a second time, which is an alarm (H-04)."""
     store: Store
     """What is remembered."""
     now: Callable[[], datetime]
@@ -353,55 +361,98 @@ class Responder:
             signer=message.signer,
             trust=trust,
         )
-        refusals: list[CertRep] = []
-        record = self.store.update(
-            message.transaction_id, lambda present: self._decide(enrolment, present, refusals)
-        )
-        return refusals[0] if refusals or record is None else self._from_record(record)
+        present = self._remembered(message.transaction_id)
+        if present is not None and (present.confirmed or not _is_same(enrolment, present)):
+            return self._again(enrolment, present)
+        return self._decide(enrolment)
 
-    def _decide(
-        self, request: EnrolmentRequest, present: Record | None, refusals: list[CertRep]
-    ) -> Record | None:
-        """Return the record of a new request; runs as one step with reading and keeping it."""
-        at = self.now()
-        if present is not None and not self._is_forgotten(present, at):
-            if (present.csr, present.requester) != (request.csr.der, request.signer.public_key):
-                refusals.append(_failure(FailInfo.BAD_REQUEST))
-            return None
+    def _remembered(self, transaction_id: str) -> Record | None:
+        present = self.store.get(transaction_id)
+        return None if present is None or self._is_forgotten(present) else present
+
+    def _again(self, request: EnrolmentRequest, present: Record) -> CertRep:
+        """Answer a request whose transaction there is: the same only to the same (X-07, X-08)."""
+        if not _is_same(request, present):
+            return _failure(FailInfo.BAD_REQUEST)
+        return self._from_record(present)
+
+    def _decide(self, request: EnrolmentRequest) -> CertRep:
         decision = self.handler.decide(request)
         if isinstance(decision, Refuse):
+            # The same request may have used up its challenge in another thread just now.
+            present = self._remembered(request.transaction_id)
+            if present is not None:
+                return self._again(request, present)
             # Not kept: a client whose IDs depend on its key must be able to try again.
-            refusals.append(_failure(decision.fail_info, decision.fail_info_text))
-            return None
-        record = Record(
-            transaction_id=request.transaction_id,
-            status=RecordStatus.PENDING,
-            requester=request.signer.public_key,
-            csr=request.csr.der,
-            updated=at,
-        )
-        return record if isinstance(decision, Defer) else self._issue(record, decision, at)
+            return _failure(decision.fail_info, decision.fail_info_text)
+        try:
+            record = self._record(request, decision)
+        except ChallengeReused:
+            self.on_reuse(request)
+            raise
+        if not record.confirmed and isinstance(decision, Issue) and _is_same(request, record):
+            record = self._confirm(record, decision)
+        return self._again(request, record)
 
-    def _issue(self, record: Record, decision: Issue, at: datetime) -> Record:
-        certificate = self.authority.issue(
-            parse_csr(record.csr, limits=self.limits), decision, at=at
-        )
+    def _record(self, request: EnrolmentRequest, decision: Issue | Defer) -> Record:
+        """Issue or defer, unless another thread or process was first, and keep it: one step."""
+
+        def change(present: Record | None) -> Record | None:
+            if present is not None and not self._is_forgotten(present):
+                return None
+            record = Record(
+                transaction_id=request.transaction_id,
+                status=RecordStatus.PENDING,
+                requester=request.signer.public_key,
+                csr=request.csr.der,
+                updated=self.now(),
+                consumed=decision.consumes,
+            )
+            return record if isinstance(decision, Defer) else self._issue(record, decision)
+
+        record = self.store.update(request.transaction_id, change)
+        assert record is not None  # noqa: S101  # change returns one where there is none
+        return record
+
+    def _issue(self, record: Record, decision: Issue) -> Record:
+        at = self.now()
+        csr = parse_csr(record.csr, limits=self.limits)
+        try:
+            certificate = self.authority.issue(csr, decision, at=at)
+        except ScepError as error:
+            if decision.observer is not None:
+                decision.observer.failed(str(error))
+            raise
         return replace(
             record,
             status=RecordStatus.ISSUED,
             certificate=certificate.der,
             identifier=IssuerAndSerialNumber.of(certificate),
             updated=at,
+            confirmed=decision.observer is None,
         )
 
-    def _is_forgotten(self, record: Record, at: datetime) -> bool:
+    def _confirm(self, record: Record, decision: Issue) -> Record:
+        """Tell the observer, and let the certificate out if it agrees (V-08)."""
+        if decision.observer is not None:
+            decision.observer.issued(self._certificate_of(record))
+
+        def confirm(present: Record | None) -> Record | None:
+            return None if present is None else replace(present, confirmed=True)
+
+        return self.store.update(record.transaction_id, confirm) or record
+
+    def _certificate_of(self, record: Record) -> Certificate:
+        return parse_certificate(record.certificate or b"", limits=self.limits)
+
+    def _is_forgotten(self, record: Record) -> bool:
         ended = record.status is not RecordStatus.PENDING
-        return ended and record.updated + self.transaction_lifetime < at
+        return ended and record.updated + self.transaction_lifetime < self.now()
 
     def _trust(self, signer: Certificate) -> SignerTrust:
         """Say what a signer's certificate is worth: by its signature, not by its names (R-06)."""
         if is_issued_by(signer, self.authority.issuer, provider=self.provider):
-            if self.authority.is_revoked(signer.serial_number):
+            if signer.serial_number in self.store.revoked(self.authority.issuer.subject):
                 return SignerTrust.REVOKED
             valid = signer.is_valid_at(self.now())
             return SignerTrust.TRUSTED if valid else SignerTrust.OUTDATED
@@ -411,13 +462,13 @@ class Responder:
 
     def _poll(self, message: VerifiedMessage) -> CertRep:
         # Transaction and key decide; the names inside are redundant (P-05).
-        record = self.store.get(message.transaction_id)
+        record = self._remembered(message.transaction_id)
         if record is None or record.requester != message.signer.public_key:
             return _failure(FailInfo.BAD_CERT_ID)
         return self._from_record(record)
 
     def _from_record(self, record: Record) -> CertRep:
-        if record.status is RecordStatus.PENDING:
+        if record.status is RecordStatus.PENDING or not record.confirmed:
             return CertRep(pki_status=PkiStatus.PENDING)
         if record.certificate is None:
             fail_info = FailInfo.BAD_REQUEST if record.fail_info is None else record.fail_info
@@ -438,7 +489,7 @@ class Responder:
     def _crl(self, identifier: IssuerAndSerialNumber) -> CertRep:
         if identifier.issuer != self.authority.issuer.subject:
             return _failure(FailInfo.BAD_CERT_ID)
-        return CertRep(pki_status=PkiStatus.SUCCESS, crl=self.authority.crl(at=self.now()))
+        return CertRep(pki_status=PkiStatus.SUCCESS, crl=self.crl())
 
     # ------------------------------------------------------------------------------- approval
 
@@ -449,8 +500,10 @@ class Responder:
 
         Source: RFC 8894 section 2.4; X-03.
         """
-        record = self._settle(transaction_id, lambda r: self._issue(r, decision, self.now()))
-        return parse_certificate(record.certificate or b"", limits=self.limits)
+        record = self._settle(transaction_id, lambda present: self._issue(present, decision))
+        if not record.confirmed:
+            record = self._confirm(record, decision)
+        return self._certificate_of(record)
 
     def deny(self, transaction_id: str, refusal: Refuse = Refuse()) -> None:
         """Refuse a pending request for good.
@@ -485,6 +538,36 @@ class Responder:
 
         self.store.update(transaction_id, settle)
         return settled[-1]
+
+    # ----------------------------------------------------------------------------- revocation
+
+    def revoke(self, certificate: Certificate) -> None:
+        """Revoke a certificate of this CA: it renews nothing from now on (R-06, W-16).
+
+        :raises UsageError: it was not issued by this CA.
+        """
+        if not is_issued_by(certificate, self.authority.issuer, provider=self.provider):
+            raise UsageError(
+                f"The certificate of {certificate.subject} is not one of this CA.",
+                argument="certificate",
+            )
+        self.store.revoke(IssuerAndSerialNumber.of(certificate), at=self.now())
+
+    def crl(self) -> bytes:
+        """Return the latest CRL in DER, made now.
+
+        Source: RFC 8894 section 4.6.1; Q-06.
+        """
+        issuer = self.authority.issuer.subject
+        return self.authority.crl(
+            number=self.store.next_crl_number(issuer),
+            revoked=self.store.revoked(issuer),
+            at=self.now(),
+        )
+
+
+def _is_same(request: EnrolmentRequest, record: Record) -> bool:
+    return (record.csr, record.requester) == (request.csr.der, request.signer.public_key)
 
 
 def _failure(fail_info: FailInfo, fail_info_text: str | None = None) -> CertRep:

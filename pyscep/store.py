@@ -6,13 +6,14 @@ that is all that it takes for one request to be issued once (X-16).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
 from pyscep.identifiers import IssuerAndSerialNumber
+from pyscep.names import Name
 
 
 class RecordStatus(Enum):
@@ -48,6 +49,10 @@ class Record:
     """Why it was refused, as wire value."""
     fail_info_text: str | None = None
     """The same in words for the client."""
+    consumed: bytes | None = field(default=None, repr=False)
+    """A value that no other transaction may have: the hash of a one-time challenge (H-11)."""
+    confirmed: bool = True
+    """Whether the certificate may be delivered; see :class:`pyscep.handlers.Observer`."""
 
 
 class Store(Protocol):
@@ -59,8 +64,10 @@ class Store(Protocol):
         """Read a record, let *change* make the next one of it, and keep that, as one step.
 
         :param change: gets the present record, or ``None``; returns the new one, or ``None`` to
-            leave everything as it is. What it raises is passed on and nothing is kept.
+            leave everything as it is. What it raises is passed on and nothing is kept. It must
+            not call the store.
         :returns: the record as it then stands.
+        :raises ChallengeReused: another transaction has the new record's ``consumed``.
         """
 
     def get(self, transaction_id: str) -> Record | None:
@@ -71,3 +78,12 @@ class Store(Protocol):
 
     def pending(self) -> tuple[Record, ...]:
         """Return all records that wait for a decision, oldest first."""
+
+    def revoke(self, identifier: IssuerAndSerialNumber, *, at: datetime) -> None:
+        """Keep that a certificate is revoked; the first date stays."""
+
+    def revoked(self, issuer: Name) -> Mapping[int, datetime]:
+        """Return serial numbers and dates of an issuer's revoked certificates."""
+
+    def next_crl_number(self, issuer: Name) -> int:
+        """Return a number that no CRL of this issuer has had, higher than all before."""

@@ -232,18 +232,16 @@ def require_success(reply: Reply) -> Success:
     :raises RequestRefused: it is a Failure.
     :raises RequestPending: it is a Pending.
     """
-    match reply:
-        case Success():
-            return reply
-        case Failure():
-            raise RequestRefused(
-                reply.explanation,
-                fail_info=reply.fail_info_value,
-                fail_info_text=reply.fail_info_text,
-            )
-        case Pending():
-            transaction_id = reply.transaction.transaction_id
-            raise RequestPending(
-                f"The request {transaction_id} awaits approval; poll for it later.",
-                transaction_id=transaction_id,
-            )
+    if isinstance(reply, Success):
+        return reply
+    if isinstance(reply, Failure):
+        raise RequestRefused(
+            reply.explanation,
+            fail_info=reply.fail_info_value,
+            fail_info_text=reply.fail_info_text,
+        )
+    transaction_id = reply.transaction.transaction_id
+    raise RequestPending(
+        f"The request {transaction_id} awaits approval; poll for it later.",
+        transaction_id=transaction_id,
+    )

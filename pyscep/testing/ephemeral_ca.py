@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
@@ -39,11 +39,11 @@ _REQUESTABLE = frozenset((asn1.SUBJECT_ALT_NAME, asn1.KEY_USAGE, asn1.EXTENDED_K
 """The extensions that a client may ask for; never basicConstraints (R-11)."""
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EphemeralCa:
     """A CA whose keys never leave the process; make it with :meth:`create`.
 
-    It fits :class:`pyscep.responder.Authority`. Revoking is its only change.
+    It fits :class:`pyscep.responder.Authority`; :meth:`pyscep.responder.Responder.revoke` revokes.
 
     Source: RFC 8894 section 2.1.2; G-11, R-11, S-16, Q-06, N-10.
     """
@@ -62,9 +62,6 @@ class EphemeralCa:
     """Whether GetCACert returns the root too (G-21)."""
     provider: CryptoProvider = field(repr=False)
     """The cryptography."""
-    _revoked: dict[int, datetime] = field(default_factory=dict, repr=False)
-    _crl_number: int = field(default=0, repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @classmethod
     def create(
@@ -216,29 +213,20 @@ class EphemeralCa:
             algorithm=signing_algorithm(key, DigestAlgorithm.SHA256),
         )
 
-    # ------------------------------------------------------------------------------ revocation
-
-    def revoke(self, certificate: Certificate, *, at: datetime) -> None:
-        """Revoke a certificate."""
-        with self._lock:
-            self._revoked.setdefault(certificate.serial_number, at)
-
-    def is_revoked(self, serial_number: int) -> bool:
-        """Whether a certificate with this serial number is revoked."""
-        return serial_number in self._revoked
-
-    def crl(self, *, at: datetime) -> bytes:
+    def crl(
+        self, *, at: datetime, number: int = 1, revoked: Mapping[int, datetime] | None = None
+    ) -> bytes:
         """Return a fresh CRL in DER, valid for a day.
+
+        :param revoked: serial numbers and dates; none if left out.
 
         Source: RFC 5280 section 5.1; Q-06.
         """
-        with self._lock:
-            self._crl_number += 1
-            number, revoked = self._crl_number, dict(self._revoked)
         key = self.identity.key
         algorithm = signing_algorithm(key, DigestAlgorithm.SHA256)
         entries = [
-            der.sequence(der.integer(serial), der.time(when)) for serial, when in revoked.items()
+            der.sequence(der.integer(serial), der.time(when))
+            for serial, when in (revoked or {}).items()
         ]
         crl_number = Extension(oid="2.5.29.20", value=der.integer(number))
         authority = extensions.authority_key_identifier(key_identifier_of(key.public_key))

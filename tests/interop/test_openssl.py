@@ -228,10 +228,11 @@ def test_a_crl_that_is_written_for_tests(openssl: OpenSsl) -> None:
     from pyscep.testing.ephemeral_ca import EphemeralCa
 
     ca = EphemeralCa.create(now=NOW, key=openssl.key("rsa"))
-    ca.revoke(parse_certificate(openssl.read("ec.pem")), at=NOW)
+    revoked = {parse_certificate(openssl.read("ec.pem")).serial_number: NOW}
     anchor = openssl.write("ca.pem", ca.issuer.pem())
     said = openssl.says(
-        *("crl", "-inform", "DER", "-CAfile", anchor, "-noout", "-text"), stdin=ca.crl(at=NOW)
+        *("crl", "-inform", "DER", "-CAfile", anchor, "-noout", "-text"),
+        stdin=ca.crl(at=NOW, revoked=revoked),
     )
     assert "verify OK" in said
     assert "Revoked Certificates:" in said

@@ -22,7 +22,7 @@ from pyscep.names import parse_name
 from pyscep.pkcs10 import parse_csr
 from pyscep.pki_message import parse_pki_message
 from pyscep.transaction import Transaction, require_success
-from tests.helpers import keys, responders
+from tests.helpers import responders
 from tests.helpers.message_factory import Envelope, degenerate
 from tests.helpers.tlv import Node, parse
 
@@ -50,7 +50,7 @@ PARSERS: dict[str, tuple[Parser, bytes]] = {
     "bag": (parse_degenerate, degenerate([ISSUED.der])),
     "certificate": (parse_certificate, ISSUED.der),
     "request": (parse_csr, responders.csr().der),
-    "CRL": (parse_crl, RESPONDER.authority.crl(at=keys.NOW)),
+    "CRL": (parse_crl, RESPONDER.crl()),
     "name": (parse_name, ISSUED.subject.der),
     "capabilities": (parse_capabilities, b"AES\r\nSHA-256\nPOSTPKIOperation\n"),
     "transaction": (read_text, EXCHANGE.transaction.to_json().encode()),

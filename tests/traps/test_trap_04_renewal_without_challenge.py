@@ -29,8 +29,6 @@ def who(name: str) -> tuple[EphemeralCa, Identity]:
         "good": lambda: responders.certified(by=authority),
     }
     identity = identities[name]()
-    if name == "revoked":
-        authority.revoke(identity.certificate, at=keys.NOW)
     return authority, identity
 
 
@@ -40,6 +38,8 @@ def who(name: str) -> tuple[EphemeralCa, Identity]:
 def test_only_a_good_certificate_stands_for_the_challenge(name: str, challenge: str | None) -> None:
     authority, identity = who(name)
     responder = responders.new_responder(authority=authority)
+    if name == "revoked":
+        responder.revoke(identity.certificate)
     csr = responders.csr(challenge_password=challenge)
     envelope = Envelope(recipient=authority.issuer, content=csr.der).encode()
     octets = responder.answer(
