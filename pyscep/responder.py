@@ -390,6 +390,10 @@ class Responder:
         except ChallengeReused:
             self.on_reuse(request)
             raise
+        except ScepError as error:
+            if isinstance(decision, Issue) and decision.observer is not None:
+                decision.observer.failed(str(error))
+            raise
         if not record.confirmed and isinstance(decision, Issue) and _is_same(request, record):
             record = self._confirm(record, decision)
         return self._again(request, record)
@@ -417,12 +421,7 @@ class Responder:
     def _issue(self, record: Record, decision: Issue) -> Record:
         at = self.now()
         csr = parse_csr(record.csr, limits=self.limits)
-        try:
-            certificate = self.authority.issue(csr, decision, at=at)
-        except ScepError as error:
-            if decision.observer is not None:
-                decision.observer.failed(str(error))
-            raise
+        certificate = self.authority.issue(csr, decision, at=at)
         return replace(
             record,
             status=RecordStatus.ISSUED,
