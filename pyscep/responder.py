@@ -167,6 +167,8 @@ def standard_encoder(
 class Responder:
     """A SCEP server without a network.
 
+    :raises UsageError: a keyword in *extra_capabilities* that may not be announced.
+
     Source: RFC 8894 sections 3 and 4; S-02.
     """
 
@@ -188,6 +190,9 @@ class Responder:
     """Which content ciphers requests may use; add DES_EDE3_CBC for old clients."""
     digests: AbstractSet[DigestAlgorithm] = SHA2_DIGESTS
     """Which hashes requests may be signed with; add SHA1 for old clients."""
+    extra_capabilities: tuple[str, ...] = ()
+    """Announced besides, as :func:`pyscep.capabilities.format_capabilities` takes them;
+    ``("SHA-384",)`` lets strongSwan 5.9.8 use AES (C-30)."""
     renewal: bool = True
     """Whether RenewalReq is supported, and announced."""
     send_chain: bool = False
@@ -205,6 +210,10 @@ class Responder:
     provider: CryptoProvider = field(default_factory=default_provider, repr=False)
     """The cryptography."""
 
+    def __post_init__(self) -> None:
+        # A keyword that cannot be announced is the operator's mistake, not a client's.
+        format_capabilities((), extra=self.extra_capabilities)
+
     def handle(self, request: HttpRequest) -> HttpResponse:
         """Answer one HTTP request; every error becomes an answer.
 
@@ -214,7 +223,8 @@ class Responder:
             parsed = http.parse_request(request, limits=self.limits)
             match parsed.operation:
                 case Operation.GET_CA_CAPS:
-                    return http.ca_caps_response(format_capabilities(self.capabilities))
+                    body = format_capabilities(self.capabilities, extra=self.extra_capabilities)
+                    return http.ca_caps_response(body)
                 case Operation.GET_CA_CERT | Operation.GET_CA_CERT_CHAIN:
                     return self._get_ca_cert()
                 case Operation.GET_NEXT_CA_CERT:

@@ -52,7 +52,7 @@ def save(identity: Identity, directory: Path) -> None:
     (directory / "ca.crt").write_bytes(identity.certificate.der)
 
 
-def responder(directory: Path) -> Responder:
+def responder(directory: Path, store: SqliteStore) -> Responder:
     """Return the responder of this directory; several processes may have one."""
     provider = OscryptoProvider()
     identity = Identity(
@@ -71,13 +71,25 @@ def responder(directory: Path) -> Responder:
     return Responder(
         authority=authority,
         handler=SlowApproval(),
-        store=SqliteStore(directory / "scep.db"),
+        store=store,
         now=now,
         provider=provider,
     )
 
 
-if __name__ == "__main__":
-    with ScepServer(responder(Path(sys.argv[1])).handle, port=int(sys.argv[2])) as server:
+def open_store(directory: Path) -> SqliteStore:
+    """Open what the processes share; to be closed."""
+    return SqliteStore(directory / "scep.db")
+
+
+def main(directory: Path, port: int) -> None:
+    with (
+        open_store(directory) as store,
+        ScepServer(responder(directory, store).handle, port=port) as server,
+    ):
         print(server.url, flush=True)  # noqa: T201  # that it answers is what is waited for
         threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -25,7 +26,7 @@ from pyscep.exchange import Exchange, cert_poll, pkcs_req
 from pyscep.http import parse_pki_operation, pki_operation
 from pyscep.identifiers import IssuerAndSerialNumber
 from pyscep.pkcs10 import build_csr, self_signed_identity
-from pyscep.sqlite_store import SqliteStore
+from pyscep.responder import Responder
 from pyscep.testing import EphemeralCa
 from pyscep.transaction import Pending, Reply, Success
 from pyscep.transport import RequestsTransport
@@ -137,7 +138,24 @@ def killer(tmp_path: Path) -> Iterator[Killer]:
 @pytest.mark.conforms("X-07", "X-16", "H-11", "P-12", "X-10")
 @pytest.mark.timeout(300)
 def test_nothing_is_lost_and_nothing_issued_twice(killer: Killer) -> None:
-    mine = durable_server.responder(killer.directory)
+    with durable_server.open_store(killer.directory) as store:
+        delivered = enrol_all(killer, durable_server.responder(killer.directory, store))
+        assert len(delivered) == ENROLMENTS
+        assert killer.kills >= 5
+        for transaction_id, certificate in delivered.items():
+            record = store.get(transaction_id)
+            assert record is not None
+            assert record.certificate == certificate.der
+            identifier = IssuerAndSerialNumber.of(certificate)
+            assert store.find_certificate(identifier) == certificate.der
+    with closing(sqlite3.connect(killer.directory / "scep.db")) as connection:
+        (issued,) = connection.execute("SELECT count(*) FROM certificates").fetchone()
+        (consumed,) = connection.execute("SELECT count(*) FROM consumed").fetchone()
+    assert (issued, consumed) == (ENROLMENTS, ENROLMENTS)
+
+
+def enrol_all(killer: Killer, mine: Responder) -> dict[str, Certificate]:
+    """Let many clients enrol, and approve what waits, while the server is killed."""
     issuer = mine.authority.issuer
     ca = CaCertificates(certificates=(issuer,)).authenticate(
         anchors=[issuer], at=durable_server.now()
@@ -155,24 +173,9 @@ def test_nothing_is_lost_and_nothing_issued_twice(killer: Killer) -> None:
         thread.start()
     try:
         with ThreadPoolExecutor(CLIENTS) as pool:
-            delivered = dict(pool.map(client.enrol, range(ENROLMENTS)))
+            return dict(pool.map(client.enrol, range(ENROLMENTS)))
     finally:
         killer.stop()
         end.set()
         for thread in threads:
             thread.join()
-
-    assert len(delivered) == ENROLMENTS
-    assert killer.kills >= 5
-    with SqliteStore(killer.directory / "scep.db") as store:
-        for transaction_id, certificate in delivered.items():
-            record = store.get(transaction_id)
-            assert record is not None
-            assert record.certificate == certificate.der
-            identifier = IssuerAndSerialNumber.of(certificate)
-            assert store.find_certificate(identifier) == certificate.der
-    connection = sqlite3.connect(killer.directory / "scep.db")
-    (issued,) = connection.execute("SELECT count(*) FROM certificates").fetchone()
-    (consumed,) = connection.execute("SELECT count(*) FROM consumed").fetchone()
-    connection.close()
-    assert (issued, consumed) == (ENROLMENTS, ENROLMENTS)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from pyscep.capabilities import HttpMethod
 from pyscep.certificates import Certificate
 from pyscep.http import parse_pki_operation, pki_operation
 from pyscep.memory_store import MemoryStore
+from pyscep.responder import Responder
 from pyscep.sqlite_store import SqliteStore
 from pyscep.store import Store
 from pyscep.testing import ScepServer
@@ -25,8 +28,20 @@ THREADS = 32
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 @pytest.mark.parametrize("transactions", [1, 4, THREADS])
 def test_one_certificate_for_each_transaction(kind: str, transactions: int, tmp_path: Path) -> None:
-    store: Store = MemoryStore() if kind == "memory" else SqliteStore(tmp_path / "scep.db")
-    responder = responders.new_responder(store=store)
+    with store_of(kind, tmp_path) as store:
+        check_one_certificate_each(responders.new_responder(store=store), transactions)
+
+
+@contextmanager
+def store_of(kind: str, directory: Path) -> Iterator[Store]:
+    if kind == "memory":
+        yield MemoryStore()
+        return
+    with SqliteStore(directory / "scep.db") as store:
+        yield store
+
+
+def check_one_certificate_each(responder: Responder, transactions: int) -> None:
     exchanges = [
         responders.begin(responder, number=number % 4 + 1) for number in range(transactions)
     ]

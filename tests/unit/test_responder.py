@@ -82,6 +82,18 @@ def post(responder: Responder, body: bytes) -> HttpResponse:
 
 
 class TestOperations:
+    @pytest.mark.conforms("C-24", "C-30")
+    def test_more_can_be_announced(self) -> None:
+        responder = new_responder(extra_capabilities=("SHA-384", "Example.com-Foo"))
+        body = get(responder, "operation=GetCACaps").body
+        assert body.splitlines()[-2:] == [b"SHA-384", b"Example.com-Foo"]
+
+    @pytest.mark.conforms("C-24")
+    def test_a_keyword_without_owner_is_refused_at_once(self) -> None:
+        with pytest.raises(UsageError, match="Foo") as got:
+            new_responder(extra_capabilities=("Foo",))
+        assert got.value.argument == "extra"
+
     @pytest.mark.conforms("C-13", "C-14", "C-29", "C-32")
     def test_capabilities_say_what_is_enforced(self) -> None:
         caps = parse_capabilities(get(new_responder(), "operation=GetCACaps").body)
