@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import pkgutil
+import sys
 from pathlib import Path
 
 from sphinx.application import Sphinx
@@ -11,6 +12,10 @@ from sphinx.application import Sphinx
 import pyscep
 
 DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS.parent))
+
+from tools import conformance  # noqa: E402  # found by the line above
+
 SETUP = configparser.ConfigParser()
 SETUP.read(DOCS.parent / "setup.cfg", encoding="utf-8")
 
@@ -71,6 +76,15 @@ def write_module_pages(_app: Sphinx) -> None:
             path.write_text(text, encoding="utf-8")
 
 
+def write_conformance_page(_app: Sphinx) -> None:
+    """Write the table of the checklist, with what follows and proves each rule."""
+    path = DOCS / "reference" / "conformance.rst"
+    text = conformance.page()
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
 def setup(app: Sphinx) -> None:
     """Have the pages written before sphinx looks for its sources."""
     app.connect("builder-inited", write_module_pages)
+    app.connect("builder-inited", write_conformance_page)

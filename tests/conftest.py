@@ -11,6 +11,8 @@ from typing import Any
 import hypothesis
 import pytest
 
+from tools import conformance
+
 pytest.register_assert_rewrite("tests.helpers")
 
 # The clock of a busy machine is no reason to fail; a failing example is printed for replay.
@@ -18,7 +20,6 @@ hypothesis.settings.register_profile("pyscep", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("pyscep")
 
 INTEROP = Path(__file__).parent / "interop"
-IDS = Path(__file__).parent / "conformance" / "ids.txt"
 ENVIRONMENT_OF_HTTP = (
     "HTTP_PROXY",
     "HTTPS_PROXY",
@@ -50,14 +51,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Refuse a ``conforms`` marker with an ID that the checklist does not have."""
-    known = frozenset(IDS.read_text().split())
+    known = conformance.identifiers()
     for item in items:
         for marker in item.iter_markers("conforms"):
             unknown = [str(identifier) for identifier in marker.args if identifier not in known]
             if unknown or not marker.args:
                 what = ", ".join(unknown) or "nothing"
                 raise pytest.UsageError(
-                    f"{item.nodeid} is marked with {what}, which is not in {IDS.name}"
+                    f"{item.nodeid} is marked with {what}, which is not in the checklist"
                 )
 
 

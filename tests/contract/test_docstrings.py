@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tools import conformance
+
 ROOT = Path(__file__).parents[2]
-IDS = frozenset((ROOT / "tests" / "conformance" / "ids.txt").read_text().split())
+IDS = conformance.identifiers()
 
 ID = re.compile(r"[A-Z]-\d\d")
 ID_RANGE = re.compile(r"([A-Z])-(\d\d) to \1-(\d\d)")

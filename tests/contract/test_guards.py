@@ -52,14 +52,13 @@ def test_loopback_is_allowed(host: str) -> None:
 @pytest.fixture
 def project(pytester: pytest.Pytester) -> pytest.Pytester:
     shutil.copy(TESTS / "conftest.py", pytester.path)
-    for folder in ("interop", "conformance"):
+    for folder in ("interop", "unit"):
         pytester.mkdir(folder)
-    shutil.copy(TESTS / "conformance" / "ids.txt", pytester.path / "conformance")
     return pytester
 
 
 @pytest.mark.parametrize("text", [SKIPS, SKIPS_WHOLE_MODULE])
-@pytest.mark.parametrize("folder", ["interop", "conformance"])
+@pytest.mark.parametrize("folder", ["interop", "unit"])
 @pytest.mark.parametrize("arguments", [[], ["--require-peers"]])
 def test_missing_peer(
     project: pytest.Pytester, text: str, folder: str, arguments: list[str]
@@ -81,4 +80,4 @@ def test_conforms_marker(project: pytest.Pytester, mark: str, known: bool) -> No
     outcome = project.runpytest_inprocess("--strict-markers")
     assert (outcome.ret == 0) is known
     if not known:
-        outcome.stderr.fnmatch_lines(["*test_it is marked with * not in ids.txt*"])
+        outcome.stderr.fnmatch_lines(["*test_it is marked with * not in the checklist*"])
