@@ -133,7 +133,12 @@ class CaCertificates:
         else:
             trusted = (_find_anchor(pool, sha256, sha1, anchor_may_be_intermediate, chosen),)
         return _assign_roles(
-            _Pool(fetched=self.certificates, every=pool, anchors=tuple(trusted), at=at),
+            _Pool(
+                fetched=self.certificates,
+                given=_unique((*anchors, *extra)),
+                anchors=tuple(trusted),
+                at=at,
+            ),
             waivers=_Waivers(
                 ignore_key_usage=ignore_key_usage,
                 ra_may_be_any_end_entity=ra_may_be_any_end_entity,
@@ -167,7 +172,7 @@ class CaCertificates:
             )
         anchors = tuple(c for c in self.certificates if c.is_ca)
         return _assign_roles(
-            _Pool(fetched=self.certificates, every=self.certificates, anchors=anchors, at=at),
+            _Pool(fetched=self.certificates, given=(), anchors=anchors, at=at),
             waivers=_Waivers(ignore_key_usage=ignore_key_usage, ra_may_be_any_end_entity=True),
             provider=provider or default_provider(),
         )
@@ -268,9 +273,7 @@ def parse_next_ca_certificates(
     _require_newer(anchors, current, at)
     return _assign_roles(
         # Not valid yet is the point of a next CA, so validity is checked above instead.
-        _Pool(
-            fetched=fresh, every=_unique((*fresh, *current.certificates)), anchors=anchors, at=None
-        ),
+        _Pool(fetched=fresh, given=current.certificates, anchors=anchors, at=None),
         waivers=_Waivers(),
         provider=chosen,
     )
@@ -400,12 +403,32 @@ class _Pool:
 
     fetched: tuple[Certificate, ...]
     """What the server sent; only here a stranger is suspicious."""
-    every: tuple[Certificate, ...]
-    """All certificates at hand."""
+    given: tuple[Certificate, ...]
+    """What the caller has by another way."""
     anchors: tuple[Certificate, ...]
     """Those that are trusted as they are."""
     at: datetime | None = field(default=None)
     """When everything has to be valid."""
+
+    @property
+    def every(self) -> tuple[Certificate, ...]:
+        """All certificates at hand."""
+        return _unique((*self.fetched, *self.given))
+
+    def for_chains(
+        self, trusted: Sequence[Certificate], provider: CryptoProvider
+    ) -> tuple[Certificate, ...]:
+        """Return what a chain may consist of: trusted, given by the caller, or a root (G-17).
+
+        A root above an intermediate anchor needs no trust of its own: its key signed the anchor,
+        and that key signed it. Any other certificate above may be somebody's who certified the
+        genuine name and key anew under a root of his own.
+        """
+        return tuple(
+            c
+            for c in self.every
+            if c in trusted or c in self.given or is_issued_by(c, c, provider=provider)
+        )
 
     def trusted(self, provider: CryptoProvider) -> tuple[Certificate, ...]:
         """Return the anchors and what chains to one, everything being valid at that time.
@@ -458,7 +481,9 @@ def _assign_roles(pool: _Pool, *, waivers: _Waivers, provider: CryptoProvider) -
         issuer=issuer,
         signers=signers,
         recipient=recipients[0],
-        chain=build_chain(issuer, pool.every, at=pool.at, provider=provider),
+        chain=build_chain(
+            issuer, pool.for_chains(trusted, provider), at=pool.at, provider=provider
+        ),
     )
 
 

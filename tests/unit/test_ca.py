@@ -359,6 +359,42 @@ def test_server_of_another_ca_is_refused() -> None:
     assert caught.value.actual == "CN=Test CA,O=Example"
 
 
+@pytest.mark.conforms("G-17", "S-19")
+def test_chain_does_not_lead_to_a_root_that_was_slipped_in() -> None:
+    """Whoever is in between can certify the genuine intermediate's name and key anew."""
+    root, evil = pki().root, certify("CN=Evil", key=keys.rsa(2), ca=True, usages=CERT_SIGN)
+    lower = certify("CN=Lower", key=keys.rsa(6), issuer=pki().issuing, ca=True, usages=EVERYTHING)
+    crossed = certify("CN=Issuing", key=pki().issuing.key, issuer=evil, ca=True, usages=CERT_SIGN)
+
+    for order in itertools.permutations((crossed, evil, lower, pki().issuing, root)):
+        trusted = trust(*order, root=root)
+        assert trusted.chain.certificates == tuple(
+            each.certificate for each in (lower, pki().issuing, root)
+        )
+        assert evil.certificate not in trusted.certificates
+
+
+@pytest.mark.conforms("G-17")
+def test_above_an_intermediate_anchor_only_its_own_root_is_believed() -> None:
+    """A root whose key signed the anchor is genuine; what others signed may be anybody's."""
+    evil = certify("CN=Evil", key=keys.rsa(2), ca=True, usages=CERT_SIGN)
+    crossed = certify("CN=Root", key=pki().root.key, issuer=evil, ca=True, usages=CERT_SIGN)
+    issuing = pki().issuing.certificate
+
+    with_root = bag(crossed, evil, pki().issuing, pki().root).authenticate(
+        anchors=[issuing], at=NOW
+    )
+    without = bag(crossed, evil, pki().issuing).authenticate(anchors=[issuing], at=NOW)
+    given = bag(pki().issuing).authenticate(
+        anchors=[issuing], extra=[crossed.certificate, evil.certificate], at=NOW
+    )
+
+    assert with_root.chain.certificates == (issuing, pki().root.certificate)
+    assert without.chain.certificates == (issuing,)
+    assert str(without.chain.missing_issuer) == "CN=Root"
+    assert given.chain.certificates == (issuing, crossed.certificate, evil.certificate)
+
+
 def test_anchor_that_cannot_issue_is_no_ca() -> None:
     ra = pki().ra_both.certificate
 
