@@ -26,7 +26,7 @@ from pyscep.errors import (
 from pyscep.extensions import Extension, GeneralName, KeyUsage
 from pyscep.keys import PrivateKey
 from pyscep.limits import DEFAULT_LIMITS, Limits
-from pyscep.names import Name
+from pyscep.names import Name, check_name_size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,6 +254,8 @@ def _read_certificate(reader: der.Reader, octets: bytes, limits: Limits) -> Cert
     validity.finish()
     subject = tbs.read_raw_of(der.SEQUENCE, "the subject")
     public_key = tbs.read_raw_of(der.SEQUENCE, "the public key")
+    for name in (issuer, subject):
+        check_name_size(name, limits)
     for unique_id in (1, 2):
         if tbs.peek() == der.context(unique_id, constructed=False):
             tbs.read_raw()
@@ -297,7 +299,8 @@ def rsa_bits_of(public_key: bytes) -> int | None:
         return None
     fields = der.Reader(public_key).enter()
     fields.read_raw()
-    return der.Reader(fields.read_bit_string()).enter().read_integer().bit_length()
+    numbers = fields.read_bit_string()
+    return der.Reader(numbers).enter().read_integer(size=len(numbers)).bit_length()
 
 
 def key_identifier_of(public_key: bytes) -> bytes:

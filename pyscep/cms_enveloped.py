@@ -343,7 +343,7 @@ def _read_recipients(reader: der.Reader, limits: Limits) -> tuple[Recipient, ...
     while not reader.at_end:
         kind = kinds.get(reader.peek() or 0)
         if kind is None:
-            recipients.append(_read_key_trans(reader.enter()))
+            recipients.append(_read_key_trans(reader.enter(), limits))
         else:
             reader.read_raw()
             recipients.append(OtherRecipient(kind=kind))
@@ -351,11 +351,11 @@ def _read_recipients(reader: der.Reader, limits: Limits) -> tuple[Recipient, ...
     return tuple(recipients)
 
 
-def _read_key_trans(fields: der.Reader) -> KeyTransRecipient:
+def _read_key_trans(fields: der.Reader, limits: Limits) -> KeyTransRecipient:
     # KeyTransRecipientInfo ::= SEQUENCE { version, rid, keyEncryptionAlgorithm, encryptedKey }
     fields.read_integer()
     recipient = KeyTransRecipient(
-        identifier=read_identifier(fields),
+        identifier=read_identifier(fields, limits=limits),
         algorithm_identifier=fields.read_raw_of(der.SEQUENCE, "the key encryption algorithm"),
         encrypted_key=fields.read_octet_string(),
     )

@@ -493,7 +493,7 @@ def _read_signer_info(reader: der.Reader, parts: _Parts, limits: Limits) -> Unve
     #   signatureAlgorithm, signature OCTET STRING, unsignedAttrs [1] IMPLICIT OPTIONAL }
     fields = reader.enter()
     fields.read_integer()
-    signer_identifier = read_identifier(fields)
+    signer_identifier = read_identifier(fields, limits=limits)
     digest_identifier = fields.read_raw_of(der.SEQUENCE, "the digest algorithm")
     if fields.peek() != der.context(0):
         raise MissingAttribute(

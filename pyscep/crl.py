@@ -14,7 +14,7 @@ from pyscep.certificates import Certificate, Signed, read_signed
 from pyscep.crypto import CryptoProvider
 from pyscep.errors import CertificateMismatch
 from pyscep.limits import DEFAULT_LIMITS, Limits
-from pyscep.names import Name
+from pyscep.names import Name, check_name_size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,15 +77,16 @@ def parse_crl(octets: bytes, *, limits: Limits = DEFAULT_LIMITS) -> CertificateL
     """Parse one CRL in DER.
 
     :raises DecodeError: not a CRL.
-    :raises LimitExceeded: larger than ``limits.message_size``.
+    :raises LimitExceeded: larger than ``limits.message_size``, or its issuer's name is larger
+        than ``limits.name_size``.
 
     Source: RFC 5280 section 5.1; Q-07, S-19.
     """
     limits.check_size(len(octets), what="The CRL")
-    return der.read_der(octets, lambda reader: _read_crl(reader, octets))
+    return der.read_der(octets, lambda reader: _read_crl(reader, octets, limits))
 
 
-def _read_crl(reader: der.Reader, octets: bytes) -> CertificateList:
+def _read_crl(reader: der.Reader, octets: bytes, limits: Limits) -> CertificateList:
     # TBSCertList ::= SEQUENCE { version INTEGER OPTIONAL, signature, issuer, thisUpdate,
     #   nextUpdate OPTIONAL, revokedCertificates SEQUENCE OF … OPTIONAL,
     #   crlExtensions [0] OPTIONAL }
@@ -96,6 +97,7 @@ def _read_crl(reader: der.Reader, octets: bytes) -> CertificateList:
     if tbs.read_raw_of(der.SEQUENCE, "the signature algorithm") != signed.algorithm:
         tbs.fail("The CRL names two different signature algorithms")
     issuer = Name(tbs.read_raw_of(der.SEQUENCE, "the issuer"))
+    check_name_size(issuer.der, limits)
     this_update = tbs.read_time()
     next_update = tbs.read_time() if tbs.peek() in (der.UTC_TIME, der.GENERALIZED_TIME) else None
     entries = b""

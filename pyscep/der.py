@@ -261,6 +261,10 @@ def time(moment: datetime) -> bytes:
 # ---------------------------------------------------------------------------------------- reading
 
 
+_INTEGER_SIZE = 64
+"""Bytes of an INTEGER that is no number of a key; RFC 5280 has 20 for serial numbers."""
+
+
 class NotDer(DecodeError):
     """Well-formed BER that is not DER; :func:`read_ber_or_der` transcodes and reads again."""
 
@@ -360,9 +364,15 @@ class Reader:
         if self._position != self._end:
             self.fail(f"{self._end - self._position} bytes follow where nothing may follow")
 
-    def read_integer(self) -> int:
-        """Read an INTEGER."""
+    def read_integer(self, *, size: int = _INTEGER_SIZE) -> int:
+        """Read an INTEGER.
+
+        :param size: the largest that is accepted, in bytes. Python refuses to write very large
+            integers in decimal, so nothing but the numbers of keys should be let through.
+        """
         contents = self.read_contents(INTEGER, "an INTEGER")
+        if len(contents) > size:
+            self.fail(f"An INTEGER of {len(contents)} bytes does not occur here")
         if not contents or (
             len(contents) > 1
             and (

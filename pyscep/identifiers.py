@@ -43,6 +43,7 @@ def read_issuer_and_serial_number(
     """Read ``SEQUENCE { issuer Name, serialNumber INTEGER }``.
 
     :raises DecodeError: not that structure.
+    :raises LimitExceeded: a name with more attributes or bytes than *limits* allow.
 
     Source: RFC 5652 section 10.2.4.
     """
@@ -64,11 +65,13 @@ class CertificateIdentifier:
     """DER IssuerAndSerialNumber."""
     subject_key_identifier: bytes | None = field(default=None)
     """The key identifier, instead of it."""
+    _limits: Limits = field(default=DEFAULT_LIMITS, repr=False, compare=False)
 
     def names(self, certificate: Certificate) -> bool:
         """Whether it names *certificate*; issuers are compared as RFC 5280 does (G-24).
 
         :raises DecodeError: what was received is no IssuerAndSerialNumber.
+        :raises LimitExceeded: its issuer has more attributes or bytes than the limits allow.
         """
         if self.issuer_and_serial_number is None:
             known = certificate.subject_key_identifier or key_identifier_of(certificate.public_key)
@@ -84,12 +87,18 @@ class CertificateIdentifier:
         return str(self._decoded())
 
     def _decoded(self) -> IssuerAndSerialNumber:
-        return der.read_der(self.issuer_and_serial_number or b"", read_issuer_and_serial_number)
+        return der.read_der(
+            self.issuer_and_serial_number or b"",
+            lambda reader: read_issuer_and_serial_number(reader, limits=self._limits),
+        )
 
 
-def read_identifier(reader: der.Reader) -> CertificateIdentifier:
+def read_identifier(
+    reader: der.Reader, *, limits: Limits = DEFAULT_LIMITS
+) -> CertificateIdentifier:
     """Read the CHOICE of IssuerAndSerialNumber and ``[0]`` SubjectKeyIdentifier.
 
+    :param limits: for the issuer's name, once it is looked at.
     :raises DecodeError: neither of them.
 
     Source: RFC 5652 sections 5.3 and 6.2.1; M-06, E-07.
@@ -97,4 +106,4 @@ def read_identifier(reader: der.Reader) -> CertificateIdentifier:
     if reader.peek() == der.context(0, constructed=False):
         return CertificateIdentifier(subject_key_identifier=reader.read_implicit_octet_string(0))
     raw = reader.read_raw_of(der.SEQUENCE, "an issuer and serial number")
-    return CertificateIdentifier(issuer_and_serial_number=raw)
+    return CertificateIdentifier(issuer_and_serial_number=raw, _limits=limits)

@@ -32,6 +32,8 @@ class Limits:
     """Extensions in one certificate, request or CRL."""
     name_attributes: int = 64
     """Attributes in one distinguished name."""
+    name_size: int = 4096
+    """Bytes in one distinguished name; the time to compare two may grow with the square."""
     transaction_id_size: int = 1024
     """Bytes in a transactionID."""
     nonce_size: int = 256

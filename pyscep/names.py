@@ -94,10 +94,11 @@ class Name:
         Values that are no text strings appear as ``#`` and hexadecimal DER (RFC 4514).
 
         :raises DecodeError: not a Name.
-        :raises LimitExceeded: more than ``limits.name_attributes`` attributes.
+        :raises LimitExceeded: more attributes or bytes than *limits* allow.
 
         Source: RFC 4514 section 2.
         """
+        check_name_size(self.der, limits)
         return tuple(tuple((oid, text) for oid, text, _ in rdn) for rdn in self._members(limits))
 
     def get(self, key: str) -> str | None:
@@ -141,7 +142,8 @@ class Name:
             for rdn in self._members()
         )
 
-    def _members(self, limits: Limits = DEFAULT_LIMITS) -> tuple[tuple[_Member, ...], ...]:
+    def _members(self, limits: Limits | None = None) -> tuple[tuple[_Member, ...], ...]:
+        # Without limits where whoever made the name has applied the caller's.
         return der.read_der(self.der, lambda reader: _read_rdns(reader, limits))
 
 
@@ -188,13 +190,26 @@ def parse_name(octets: bytes, *, limits: Limits = DEFAULT_LIMITS) -> Name:
     """Check that *octets* are a Name and keep them.
 
     :raises DecodeError: not a Name.
-    :raises LimitExceeded: more than ``limits.name_attributes`` attributes.
+    :raises LimitExceeded: more attributes or bytes than *limits* allow.
 
-    Source: RFC 5280 section 4.1.2.4.
+    Source: RFC 5280 section 4.1.2.4; S-19.
     """
     name = Name(octets)
     name.rdns(limits=limits)
     return name
+
+
+def check_name_size(octets: bytes, limits: Limits) -> None:
+    """Refuse a name that is too long to be shown or compared.
+
+    Comparing needs normalised text, and a long run of accents takes the square of its length.
+
+    :param octets: the DER Name.
+    :raises LimitExceeded: more than ``limits.name_size`` bytes.
+
+    Source: S-19.
+    """
+    limits.check("name_size", len(octets), what=f"A name has {len(octets)} bytes")
 
 
 def _fold(text: str) -> str:
@@ -202,7 +217,7 @@ def _fold(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def _read_rdns(reader: der.Reader, limits: Limits) -> tuple[tuple[_Member, ...], ...]:
+def _read_rdns(reader: der.Reader, limits: Limits | None) -> tuple[tuple[_Member, ...], ...]:
     # Name ::= SEQUENCE OF SET OF SEQUENCE { type OBJECT IDENTIFIER, value ANY }
     rdns = []
     count = 0
@@ -215,7 +230,8 @@ def _read_rdns(reader: der.Reader, limits: Limits) -> tuple[tuple[_Member, ...],
             rdn.append((pair.read_oid(), *_read_value(pair)))
             pair.finish()
             count += 1
-            limits.check("name_attributes", count, what=f"A name has {count} attributes")
+            if limits is not None:
+                limits.check("name_attributes", count, what=f"A name has {count} attributes")
         rdns.append(tuple(rdn))
     return tuple(rdns)
 
@@ -280,14 +296,19 @@ _SPECIAL = ',+"\\<>;'
 
 
 def _escape(text: str) -> str:
-    escaped = "".join(
-        f"\\{char}" if char in _SPECIAL else "\\00" if char == "\0" else char for char in text
-    )
+    escaped = "".join(map(_escape_char, text))
     if escaped.startswith(("#", " ")):
         escaped = f"\\{escaped}"
     if escaped.endswith(" ") and len(text) > 1:
         escaped = f"{escaped[:-1]}\\ "
     return escaped
+
+
+def _escape_char(char: str) -> str:
+    if char in _SPECIAL:
+        return f"\\{char}"
+    # Names of strangers stand in errors and logs: no line breaks, no terminal's control sequences.
+    return char if char.isprintable() else "".join(f"\\{octet:02x}" for octet in char.encode())
 
 
 def _parse_rfc4514(text: str) -> list[list[bytes]]:

@@ -167,7 +167,7 @@ def inspect_public_key(
     if oid != RSA_ENCRYPTION_OID:
         refuse_key_type(oid)
     numbers = der.read_der(contents, der.Reader.enter)
-    modulus, exponent = numbers.read_integer(), numbers.read_integer()
+    modulus, exponent = (numbers.read_integer(size=len(contents)) for _ in range(2))
     numbers.finish()
     _check_rsa(modulus, exponent, rsa_bits_min, rsa_bits_max)
     return KeyType.RSA, modulus.bit_length()

@@ -45,6 +45,7 @@ UTC = timezone.utc
 PROVIDER = keys.provider()
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = keys.ec()
+NAMES = ("subject", "issuer")
 ED25519 = tlv.seq(tlv.algorithm("1.3.101.112"), tlv.bits(bytes(32)))
 
 
@@ -546,6 +547,25 @@ def ladder(length: int) -> list[Certificate]:
         above = str(rungs[-1].subject).removeprefix("CN=")
         rungs.append(issued(f"N{n}", above, key=pair[n % 2], by=pair[(n - 1) % 2]))
     return rungs[::-1]
+
+
+@pytest.mark.conforms("S-19")
+@pytest.mark.parametrize("part", NAMES)
+def test_long_names_are_refused(part: str) -> None:
+    subject, issuer = (tlv.name("a" * (5000 if name == part else 1)) for name in NAMES)
+    octets = tlv.certificate(KEY, subject=subject, issuer=issuer)
+    with pytest.raises(LimitExceeded) as caught:
+        parse_certificate(octets)
+    assert caught.value.limit == "name_size"
+    assert parse_certificate(octets, limits=Limits(name_size=6000)).der == octets
+
+
+@pytest.mark.conforms("S-19")
+def test_serial_numbers_can_always_be_shown() -> None:
+    """Python refuses to write integers of more than 4,300 digits."""
+    with pytest.raises(DecodeError, match="does not occur"):
+        made(serial=1 << 20_000)
+    assert repr(made(serial=1 << 500))
 
 
 @pytest.mark.conforms("S-19")

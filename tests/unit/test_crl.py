@@ -114,6 +114,15 @@ def test_a_serial_number_inside_something_else_is_not_revoked() -> None:
 
 
 @pytest.mark.conforms("S-19")
+def test_a_long_issuer_is_refused() -> None:
+    octets = crl(issuer=tlv.name("a" * 5000))
+    with pytest.raises(LimitExceeded) as caught:
+        parse_crl(octets)
+    assert caught.value.limit == "name_size"
+    assert parse_crl(octets, limits=Limits(name_size=6000)).der == octets
+
+
+@pytest.mark.conforms("S-19")
 def test_a_long_list_is_searched_and_not_turned_into_objects() -> None:
     entries = [entry(n) for n in range(1, 20_000)]
     listed = parse_crl(crl(*entries))

@@ -112,6 +112,15 @@ def test_integers(value: int) -> None:
     assert der.Reader(written).read_integer() == value
 
 
+@pytest.mark.conforms("S-19")
+def test_integers_are_limited_to_what_python_can_write() -> None:
+    largest, larger = (1 << 511) - 1, 1 << 511
+    assert der.Reader(tlv.integer(largest)).read_integer() == largest
+    with pytest.raises(DecodeError, match="65 bytes"):
+        der.Reader(tlv.integer(larger)).read_integer()
+    assert der.Reader(tlv.integer(larger)).read_integer(size=65) == larger
+
+
 @pytest.mark.parametrize(
     "dotted", ["0.0", "0.39", "1.39", "2.999", "2.0", "1.3.6.1.4.1.311.21.33", f"2.25.{2**128 - 1}"]
 )

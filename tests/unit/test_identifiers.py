@@ -140,6 +140,18 @@ def test_malformed_issuer_and_serial_number_is_noticed_when_compared(
         identifier.names(certificate)
 
 
+@pytest.mark.conforms("S-19")
+def test_issuer_in_a_message_has_the_limits_of_the_message(certificate: Certificate) -> None:
+    encoded = seq(common_name(b"a" * 5000, tag=UTF8), integer(SERIAL))
+
+    with pytest.raises(LimitExceeded) as caught:
+        read_identifier(der.Reader(encoded)).names(certificate)
+    assert caught.value.limit == "name_size"
+
+    tolerant = read_identifier(der.Reader(encoded), limits=Limits(name_size=6000))
+    assert not tolerant.names(certificate)
+
+
 def test_identifiers_can_be_shown() -> None:
     assert str(identifier_of(UTF8_CA.der, 255)) == "serial number ff of CN=Test CA"
     assert str(CertificateIdentifier(subject_key_identifier=b"\xab\xcd")) == "key identifier abcd"

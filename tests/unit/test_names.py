@@ -209,6 +209,9 @@ def test_rfc4514(text: str, expected: tuple[tuple[tuple[str, str], ...], ...] | 
         ((((CN, tlv.utf8(" a ")),),), r"CN=\ a\ "),
         ((((CN, tlv.utf8(" ")),),), r"CN=\ "),
         ((((CN, tlv.utf8("\0")),),), r"CN=\00"),
+        ((((CN, tlv.utf8("a\nb\x1b[2J")),),), r"CN=a\0ab\1b[2J"),
+        ((((CN, tlv.utf8("\u202ea\u2028")),),), r"CN=\e2\80\aea\e2\80\a8"),
+        ((((CN, tlv.utf8("Zo\u00eb \u65e5\u672c")),),), "CN=Zo\u00eb \u65e5\u672c"),
         ((((CN, tlv.utf8("")),),), "CN="),
         ((((CN, tlv.utf8("a")), (O, tlv.utf8("b"))), ((O, tlv.utf8("c")),)), "O=c,CN=a+O=b"),
     ],
@@ -366,6 +369,16 @@ def test_attributes_are_limited() -> None:
         parse_name(tlv.seq(tlv.rdn(*[(CN, tlv.utf8("a"))] * 8)), limits=limits)
     assert parse_name(tlv.name("a", *["b"] * 6), limits=limits).get("O") == "b"
     assert parse_name(octets).rdns()
+
+
+@pytest.mark.conforms("S-19")
+def test_bytes_are_limited() -> None:
+    """A long run of accents takes the square of its length to compare."""
+    octets = tlv.name("a" + "\u0315\u0300" * 1100)
+    with pytest.raises(LimitExceeded) as caught:
+        parse_name(octets)
+    assert (caught.value.limit, caught.value.value) == ("name_size", len(octets))
+    assert parse_name(octets, limits=Limits(name_size=len(octets))) == Name(octets)
 
 
 def test_an_empty_rdn_is_read() -> None:
