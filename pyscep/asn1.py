@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from asn1crypto import pem
-
-from pyscep import der
+from pyscep import der, pem
 from pyscep.algorithms import (
     MGF1_OID,
     RSASSA_PSS_OID,
@@ -121,8 +119,7 @@ def pem_encode(label: str, octets: bytes) -> str:
 
     Source: RFC 7468.
     """
-    armored: bytes = pem.armor(label, octets)
-    return armored.decode("ascii").replace("\r\n", "\n")
+    return pem.write_pem(label, octets).decode("ascii")
 
 
 def pem_blocks(octets: bytes, label: str) -> tuple[bytes, ...]:
@@ -132,15 +129,7 @@ def pem_blocks(octets: bytes, label: str) -> tuple[bytes, ...]:
 
     Source: RFC 7468.
     """
-    if b"-----BEGIN " not in octets:
-        return ()
-    try:
-        blocks = [(found, contents) for found, _, contents in pem.unarmor(octets, multiple=True)]
-    except (ValueError, TypeError):
-        blocks = None
-    if blocks is None:
-        raise DecodeError("The PEM text is broken; check that it was copied completely.")
-    return tuple(contents for found, contents in blocks if found == label)
+    return tuple(block.contents for block in pem.read_blocks(octets) if block.label == label)
 
 
 # ----------------------------------------------------------------------------------- algorithms

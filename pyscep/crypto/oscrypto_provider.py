@@ -52,7 +52,6 @@ from pyscep.crypto.oscrypto_keys import (
     verify_with,
 )
 from pyscep.crypto.oscrypto_loader import attempt, attempt_loading, load_oscrypto
-from pyscep.crypto.pem import PemBlock, read_pem, write_pem
 from pyscep.crypto.pkcs12 import Pkcs12, choose, read_pkcs12
 from pyscep.errors import (
     DecodeError,
@@ -63,6 +62,7 @@ from pyscep.errors import (
 )
 from pyscep.keys import PrivateKey
 from pyscep.limits import DEFAULT_LIMITS, Limits
+from pyscep.pem import PemBlock, read_private_key, write_pem
 
 _RSA_SIZES = (1024, 2048, 3072, 4096)
 _LEGACY_PEM_CIPHERS = frozenset(("AES-128-CBC", "AES-192-CBC", "AES-256-CBC", "DES-EDE3-CBC"))
@@ -340,7 +340,7 @@ class OscryptoProvider:
         """
         _require_bytes(data)
         self.limits.check_size(len(data), what="The key file")
-        block = read_pem(data)
+        block = read_private_key(data)
         if block is None:
             octets = data
         elif block.cipher is None:

@@ -93,6 +93,16 @@ def test_pem() -> None:
     assert asn1.pem_blocks(CERTIFICATE, "CERTIFICATE") == ()
 
 
+@pytest.mark.conforms("S-19")
+@pytest.mark.parametrize("headers", [b"", b":\n" * 300_000 + b"\n"], ids=["plain", "headers"])
+def test_pem_of_many_short_lines(headers: bytes) -> None:
+    """Where each line costs the length of those before or behind it, this takes minutes."""
+    lines = b"MIIA\n" * 250_000
+    text = b"-----BEGIN CERTIFICATE-----\n" + headers + lines + b"-----END CERTIFICATE-----\n"
+
+    assert asn1.pem_blocks(text, "CERTIFICATE") == (b"\x30\x82\x00" * 250_000,)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -101,10 +111,11 @@ def test_pem() -> None:
         b"-----BEGIN CERTIFICATE\nMIIA\n-----END CERTIFICATE-----\n",
         b"-----BEGIN CERTIFICATE-----\nMIIA\n",
         b"-----BEGIN \xff-----\n",
+        b"-----BEGIN CERTIFICATE-----\nM*IA\n-----END CERTIFICATE-----\n",
     ],
 )
 def test_broken_pem(text: bytes) -> None:
-    with pytest.raises(DecodeError, match="PEM text is broken") as caught:
+    with pytest.raises(DecodeError, match="A PEM block") as caught:
         asn1.pem_blocks(text, "CERTIFICATE")
     assert caught.value.__context__ is None
 

@@ -1,9 +1,13 @@
-"""PEM: text around DER, as key files come in it."""
+"""PEM: text around DER, as key and certificate files come in it.
+
+Reading takes time in proportion to the size, however the lines are cut: a server may answer in PEM.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pyscep.errors import DecodeError
@@ -25,11 +29,26 @@ class PemBlock:
     """The decoded contents."""
 
 
-def read_pem(text: bytes) -> PemBlock | None:
+def read_blocks(text: bytes) -> Iterator[PemBlock]:
+    """Yield the blocks of a PEM file; there are none if the input is not PEM.
+
+    Text around the blocks is skipped: tools write attributes or words for people there.
+
+    :raises DecodeError: a block without end, or not base64.
+
+    Source: RFC 7468 section 2; S-19.
+    """
+    position = text.find(_BEGIN)
+    while position >= 0:
+        block, position = _read_block(text, position)
+        yield block
+        position = text.find(_BEGIN, position)
+
+
+def read_private_key(text: bytes) -> PemBlock | None:
     """Return the first private key of a PEM file, or its first block if there is none.
 
-    Text around the blocks (OpenSSL writes attributes there) and other blocks (its EC PARAMETERS)
-    are skipped.
+    Other blocks before the key, such as OpenSSL's EC PARAMETERS, are skipped.
 
     :returns: ``None`` if the input is not PEM.
     :raises DecodeError: a block without end, or not base64.
@@ -37,13 +56,10 @@ def read_pem(text: bytes) -> PemBlock | None:
     Source: RFC 7468 section 2.
     """
     first: PemBlock | None = None
-    position = text.find(_BEGIN)
-    while position >= 0:
-        block, position = _read_block(text, position)
+    for block in read_blocks(text):
         if block.label.endswith("PRIVATE KEY"):
             return block
         first = first or block
-        position = text.find(_BEGIN, position)
     return first
 
 
@@ -72,10 +88,14 @@ def _split_headers(body: bytes) -> tuple[dict[str, str], bytes]:
     """Take the headers of RFC 1421 off, which end with an empty line."""
     lines = body.decode("latin-1").splitlines()
     headers = {}
-    while lines and (":" in lines[0] or not lines[0].strip()):
-        name, _, value = lines.pop(0).partition(":")
+    count = 0
+    for line in lines:
+        if ":" not in line and line.strip():
+            break
+        name, _, value = line.partition(":")
         headers[name.strip().lower()] = value.strip()
-    return headers, "\n".join(lines).encode("latin-1")
+        count += 1
+    return headers, "\n".join(lines[count:]).encode("latin-1")
 
 
 def _from_base64(body: bytes, offset: int) -> bytes:
