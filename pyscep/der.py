@@ -243,7 +243,7 @@ def time(moment: datetime) -> bytes:
     """Time: UTCTime from 1950 to 2049, GeneralizedTime otherwise.
 
     :param moment: with a time zone; fractions of a second are cut off.
-    :raises UsageError: no time zone.
+    :raises UsageError: no time zone, or beyond the calendar in UTC.
 
     Source: RFC 5280 section 4.1.2.5.
     """
@@ -252,7 +252,13 @@ def time(moment: datetime) -> bytes:
             "A date without time zone is ambiguous; use datetime(…, tzinfo=timezone.utc).",
             argument="moment",
         )
-    utc = moment.astimezone(timezone.utc)
+    try:
+        utc = moment.astimezone(timezone.utc)
+    except OverflowError:
+        raise UsageError(
+            "The date is beyond the calendar in UTC; use one a day further from its end.",
+            argument="moment",
+        ) from None
     if 1950 <= utc.year < 2050:
         return encode(UTC_TIME, utc.strftime("%y%m%d%H%M%SZ").encode())
     return encode(GENERALIZED_TIME, f"{utc.year:04d}{utc.strftime('%m%d%H%M%SZ')}".encode())
@@ -643,7 +649,7 @@ class _Transcoder:
         position = start
         while True:
             if stop == _INDEFINITE:
-                if octets[position : position + 2] == b"\x00\x00":
+                if position + 2 <= end and octets[position : position + 2] == b"\x00\x00":
                     return pieces, position + 2
             elif position >= stop:
                 return pieces, position

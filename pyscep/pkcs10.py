@@ -244,7 +244,8 @@ def self_signed_identity(
         server's clock may be behind.
     :param lifetime: how long after *not_before* it is valid; long enough for all polling.
     :param digest_algorithm: the hash of the certificate's own signature.
-    :raises UsageError: the key is not the request's, or *lifetime* is not positive.
+    :raises UsageError: the key is not the request's, *not_before* has no time zone, or *lifetime*
+        is not positive or goes beyond the calendar.
     :raises KeyCapabilityError: the key does not sign with that digest.
 
     Source: RFC 8894 section 2.3; W-01 to W-06.
@@ -257,6 +258,7 @@ def self_signed_identity(
         )
     if lifetime <= timedelta(0):
         raise UsageError("The lifetime must be positive.", argument="lifetime")
+    begin, end = _validity(not_before, lifetime)
     chosen = provider or default_provider()
     name = build_name(_PLACEHOLDER) if csr.subject.is_empty else csr.subject
     usages = [KeyUsage.DIGITAL_SIGNATURE]
@@ -267,8 +269,8 @@ def self_signed_identity(
         subject=name,
         public_key=key.public_key,
         serial_number=random_serial_number(chosen),
-        not_before=not_before - timedelta(days=1),
-        not_after=not_before + lifetime,
+        not_before=begin,
+        not_after=end,
         items=(
             extensions.key_usage(usages),
             extensions.subject_key_identifier(key_identifier_of(key.public_key)),
@@ -277,6 +279,17 @@ def self_signed_identity(
         algorithm=signing_algorithm(key, digest_algorithm),
     )
     return Identity(certificate=certificate, key=key)
+
+
+def _validity(not_before: datetime, lifetime: timedelta) -> tuple[datetime, datetime]:
+    try:
+        return not_before - timedelta(days=1), not_before + lifetime
+    except OverflowError:
+        raise UsageError(
+            f"A validity from the day before {not_before} on, and of {lifetime}, goes beyond the "
+            "calendar; give a shorter lifetime, or set the clock.",
+            argument="lifetime",
+        ) from None
 
 
 def build_certificate(

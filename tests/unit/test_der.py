@@ -246,6 +246,19 @@ def test_a_time_without_zone_is_refused() -> None:
     assert caught.value.argument == "moment"
 
 
+@pytest.mark.parametrize(
+    "moment",
+    [
+        datetime.min.replace(tzinfo=timezone(timedelta(hours=1))),
+        datetime.max.replace(tzinfo=timezone(timedelta(hours=-1))),
+    ],
+)
+def test_a_time_beyond_the_calendar_is_refused(moment: datetime) -> None:
+    with pytest.raises(UsageError, match="calendar") as caught:
+        der.time(moment)
+    assert caught.value.argument == "moment"
+
+
 # ---------------------------------------------------------------------------------------- reading
 
 
@@ -513,6 +526,9 @@ BER_ERRORS = [
     ("30", "ends within an element", 0),
     ("3080", "ends within an element", 2),
     ("3080050000", "ends within an element", 4),
+    # The end of what has no length lies outside of what contains it.
+    ("3004308005000000", "ends within an element", 6),
+    ("3003308000" + "00", "ends within an element", 4),
     ("0480", "primitive element has an indefinite length", 0),
     ("0402ff", "longer than what contains it", 0),
     ("0485ff", "longer than what contains it", 0),

@@ -560,6 +560,8 @@ def test_serial_numbers_are_positive_whatever_is_drawn(octets: bytes) -> None:
         ({"key": keys.ec(1)}, "not the one in the certification request", "key"),
         ({"lifetime": timedelta(0)}, "lifetime must be positive", "lifetime"),
         ({"lifetime": -WEEK}, "lifetime must be positive", "lifetime"),
+        ({"lifetime": timedelta(days=4_000_000)}, "beyond the calendar", "lifetime"),
+        ({"not_before": datetime.min.replace(tzinfo=UTC)}, "beyond the calendar", "lifetime"),
         ({"not_before": NOW.replace(tzinfo=None)}, "without time zone", "moment"),
     ],
 )
