@@ -36,8 +36,8 @@ class Signed:
     Source: RFC 5280 section 4.1.1.
     """
 
-    content: bytes
-    """The DER that is signed, as received."""
+    content: bytes = field(repr=False)
+    """The DER that is signed, as received; that of a request holds the challenge password."""
     algorithm: bytes
     """The DER AlgorithmIdentifier of the signature."""
     signature: bytes
