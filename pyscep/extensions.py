@@ -286,9 +286,12 @@ def _encode_general_name(name: GeneralName) -> bytes:
 
 def _pack_ip(text: str) -> bytes:
     try:
-        return ipaddress.ip_address(text).packed
+        # A scope (fe80::1%eth0) has no place in a certificate, and would be left out silently.
+        address = None if "%" in text else ipaddress.ip_address(text)
     except ValueError:
-        pass
+        address = None
+    if address is not None:
+        return address.packed
     raise UsageError(f"{text!r} is not an IP address.", argument="subject_alt_names")
 
 

@@ -109,7 +109,7 @@ def get_ca_caps(url: str, *, ca_identifier: str | None = None) -> HttpRequest:
     :param url: the server's, as configured.
     :param ca_identifier: names one of several CAs. Left out unless the server wants it; some old
         ones want an empty one.
-    :raises UsageError: *url* cannot be that of a SCEP server.
+    :raises UsageError: *url* cannot be that of a SCEP server, or *ca_identifier* cannot be sent.
 
     Source: RFC 8894 section 3.5.1; T-03, T-10, T-32.
     """
@@ -121,7 +121,7 @@ def get_ca_cert(url: str, *, ca_identifier: str | None = None) -> HttpRequest:
 
     The arguments are those of :func:`get_ca_caps`.
 
-    :raises UsageError: *url* cannot be that of a SCEP server.
+    :raises UsageError: *url* cannot be that of a SCEP server, or *ca_identifier* cannot be sent.
 
     Source: RFC 8894 section 4.2; T-03, T-32, G-01.
     """
@@ -133,7 +133,7 @@ def get_next_ca_cert(url: str, *, ca_identifier: str | None = None) -> HttpReque
 
     The arguments are those of :func:`get_ca_caps`.
 
-    :raises UsageError: *url* cannot be that of a SCEP server.
+    :raises UsageError: *url* cannot be that of a SCEP server, or *ca_identifier* cannot be sent.
 
     Source: RFC 8894 section 4.7; T-03, T-32, N-01.
     """
@@ -164,9 +164,20 @@ def pki_operation(url: str, message: bytes, *, method: HttpMethod) -> HttpReques
 def _get(url: str, operation: Operation, message: str | None) -> HttpRequest:
     query = f"operation={operation.value}"
     if message is not None:
-        # Everything but letters, digits and "-._~": also "+", "/" and "=" of base64 (T-05).
-        query += f"&message={quote(message, safe='')}"
+        query += f"&message={_escape(message)}"
     return HttpRequest(method="GET", url=_with_query(url, query))
+
+
+def _escape(message: str) -> str:
+    try:
+        # Everything but letters, digits and "-._~": also "+", "/" and "=" of base64 (T-05).
+        return quote(message, safe="")
+    except UnicodeEncodeError:
+        pass
+    raise UsageError(
+        f"The CA identifier {message!r} has a lone surrogate, which UTF-8 lacks.",
+        argument="ca_identifier",
+    )
 
 
 def _with_query(url: str, query: str) -> str:

@@ -103,6 +103,7 @@ def test_what_is_no_alternative_name(text: str) -> None:
         ([extensions.parse_general_name("ip: ")], "kind ip is empty", "subject_alt_names"),
         ([GeneralName.directory_name("")], "kind dir is empty", "subject_alt_names"),
         ([GeneralName.ip("192.0.2.256")], "not an IP address", "subject_alt_names"),
+        ([GeneralName.ip("fe80::1%eth0")], "not an IP address", "subject_alt_names"),
         ([GeneralName.ip("192.0.2.0/24")], "not an IP address", "subject_alt_names"),
         ([GeneralName.dns("b\u00fccher.example")], "A-label", "text"),
         ([GeneralName.email("\u00e4@b")], "A-label", "text"),

@@ -107,6 +107,16 @@ def test_ca_identifier(name: str, getter: Getter) -> None:
     assert getter(url, ca_identifier="").url == wanted
 
 
+@pytest.mark.conforms("T-32")
+@getters
+def test_ca_identifier_that_cannot_be_sent(name: str, getter: Getter) -> None:
+    """What Python makes of a command line that is not UTF-8."""
+    with pytest.raises(UsageError, match="lone surrogate") as caught:
+        getter("http://ca.example/scep", ca_identifier="\udce4")
+    assert caught.value.argument == "ca_identifier"
+    assert caught.value.__context__ is None
+
+
 @pytest.mark.conforms("T-01", "T-11", "T-14", "T-16")
 def test_post() -> None:
     request = http.pki_operation(NDES, MESSAGE, method=HttpMethod.POST)
