@@ -33,7 +33,6 @@ exclude_patterns = ["_build"]
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented_params"
 autodoc_member_order = "bysource"
-autodoc_mock_imports = ["pkcs11"]
 # What a package only passes on is described where it is made.
 autodoc_default_options = {
     "members": True,

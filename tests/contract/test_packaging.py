@@ -67,6 +67,17 @@ def test_hard_dependencies_are_three(setup_cfg: configparser.ConfigParser) -> No
     assert setup_cfg["options"]["python_requires"] == ">=3.10"
 
 
+def test_every_extra_is_used_by_a_module(setup_cfg: configparser.ConfigParser) -> None:
+    extras = set(setup_cfg["options.extras_require"]) - {"test", "lint", "docs", "package"}
+    imported = {
+        found
+        for path in (ROOT / "pyscep").rglob("*.py")
+        for found in re.findall(r"^(?:import|from) (\w+)", read(path), re.MULTILINE)
+    }
+    assert extras == {"cryptography"}
+    assert extras <= imported
+
+
 def test_name_stands_in_one_line() -> None:
     lines = [
         f"{path.relative_to(ROOT)}: {match.group().strip()}"
