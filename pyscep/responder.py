@@ -505,11 +505,16 @@ class Responder:
     def approve(self, transaction_id: str, decision: Issue = Issue()) -> Certificate:
         """Issue what a pending request asks for; the client gets it with its next poll.
 
-        :raises UsageError: no pending request has this ID.
+        Approve again what was issued while its observer did not agree: it is told again.
 
-        Source: RFC 8894 section 2.4; X-03.
+        :raises UsageError: no pending request has this ID.
+        :raises ScepError: what the CA, or the observer of *decision*, raises.
+
+        Source: RFC 8894 section 2.4; X-03, V-08.
         """
-        record = self._settle(transaction_id, lambda present: self._issue(present, decision))
+        record = self.store.get(transaction_id)
+        if record is None or record.confirmed:
+            record = self._settle(transaction_id, lambda present: self._issue(present, decision))
         if not record.confirmed:
             record = self._confirm(record, decision)
         return self._certificate_of(record)

@@ -17,7 +17,7 @@ from pyscep.algorithms import ContentEncryptionAlgorithm, DigestAlgorithm
 from pyscep.ca import CaCertificates, parse_ca_certificates
 from pyscep.capabilities import Algorithms, Capability, parse_capabilities
 from pyscep.certificates import Certificate, Identity
-from pyscep.errors import SignatureInvalid, UsageError
+from pyscep.errors import SignatureInvalid, StoreError, UsageError
 from pyscep.exchange import Exchange, cert_poll, get_cert, get_crl, pkcs_req, renewal_req
 from pyscep.extensions import Extension, KeyUsage, basic_constraints, key_usage
 from pyscep.handlers import (
@@ -48,7 +48,7 @@ from pyscep.transaction import (
     require_success,
 )
 from tests.helpers import keys, responders
-from tests.helpers.message_factory import Envelope, request
+from tests.helpers.message_factory import Envelope, cert_rep, request
 from tests.helpers.responders import begin, certified, new_responder, send, trust
 from tests.helpers.tlv import utf8
 
@@ -65,6 +65,22 @@ class Recorder:
     def decide(self, request: EnrolmentRequest) -> Decision:
         self.asked.append(request)
         return self.decision
+
+
+class Observer:
+    """Remembers the certificates that it is told of, and forbids them as long as told to."""
+
+    def __init__(self, *, refuses: bool) -> None:
+        self.refuses = refuses
+        self.issued_certificates: list[Certificate] = []
+
+    def issued(self, certificate: Certificate) -> None:
+        self.issued_certificates.append(certificate)
+        if self.refuses:
+            raise StoreError("Not now.")
+
+    def failed(self, reason: str) -> None:
+        raise NotImplementedError
 
 
 def fail_info(reply: object) -> FailInfo | None:
@@ -343,12 +359,19 @@ class TestEnrolment:
 
     @pytest.mark.conforms("R-01", "S-02")
     def test_a_cert_rep_is_no_request(self) -> None:
-        octets = request(message_type="3").encode()
-        responder = new_responder()
-        response = post(responder, octets)
-        assert response.status in {200, 400}
-        if response.status == 200:
-            assert _fail_info_of(response.body) is FailInfo.BAD_REQUEST
+        octets = cert_rep(signer=keys.client(), content=b"never looked at").encode()
+        assert _status_of(new_responder(), octets) is FailInfo.BAD_REQUEST
+
+    @pytest.mark.conforms("S-06")
+    def test_a_content_of_another_type_looks_like_one_that_does_not_open(self) -> None:
+        authority = responders.authority()
+        opens = Envelope(recipient=authority.issuer, content=b"\x30\x03\x02\x01\x05").encode()
+        closed = Envelope(recipient=authority.issuer, content=b"no SEQUENCE").encode()
+        replies = [
+            _fail_info_of(new_responder().answer(request(content=content).encode()))
+            for content in (opens, closed)
+        ]
+        assert replies == [FailInfo.BAD_REQUEST] * 2
 
 
 def _unknown() -> Extension:
@@ -537,6 +560,24 @@ class TestTransactions:
             thread.join()
         assert (len(certificates), len(set(certificates))) == (8, 1)
 
+    @pytest.mark.conforms("X-07", "X-16", "H-11")
+    def test_a_refusal_comes_too_late_where_another_thread_has_issued(self) -> None:
+        """A challenge for one use is used up by the same request, asked about a moment before."""
+        responder = new_responder()
+        exchange = begin(responder)
+        certificates: list[Certificate] = []
+
+        class Slow:
+            def decide(self, request: EnrolmentRequest) -> Decision:
+                faster = require_success(send(responder, exchange))
+                certificates.append(faster.certificate)
+                return Refuse()
+
+        slow = replace(responder, handler=Slow())
+        certificates.append(require_success(send(slow, exchange)).certificate)
+        assert len(certificates) == 2
+        assert len(set(certificates)) == 1
+
     @pytest.mark.conforms("X-12")
     def test_the_id_is_echoed_in_its_own_string_type(self) -> None:
         responder = new_responder()
@@ -629,6 +670,23 @@ class TestApproval:
             transaction, identity=self.exchange._sent.identity, ca=trust(self.responder)
         )
         assert isinstance(send(self.responder, exchange), Pending)
+
+    @pytest.mark.conforms("V-08", "X-03")
+    def test_an_observer_is_told_before_the_client(self) -> None:
+        told = Observer(refuses=True)
+        exchange = begin(self.responder)
+        assert isinstance(send(self.responder, exchange), Pending)
+        transaction_id = exchange.transaction.transaction_id
+        with pytest.raises(StoreError):
+            self.responder.approve(transaction_id, Issue(observer=told))
+        assert isinstance(send(self.responder, exchange), Pending)
+
+        told.refuses = False
+        certificate = self.responder.approve(transaction_id, Issue(observer=told))
+        assert told.issued_certificates == [certificate, certificate]
+        assert require_success(send(self.responder, exchange)).certificate == certificate
+        with pytest.raises(UsageError):
+            self.responder.approve(transaction_id)
 
 
 def self_signed_stranger() -> Identity:
