@@ -20,8 +20,19 @@ from pyscep.algorithms import (
     RSASSA_PSS_OID,
     ContentEncryptionAlgorithm,
     DigestAlgorithm,
+    KeyType,
+    SignatureAlgorithm,
 )
-from pyscep.errors import DecodeError, DecryptionFailed, UnsupportedError, UsageError
+from pyscep.crypto.pem import PemBlock
+from pyscep.errors import (
+    DecodeError,
+    DecryptionFailed,
+    LimitExceeded,
+    SignatureInvalid,
+    UnsupportedError,
+    UsageError,
+    WeakAlgorithm,
+)
 from pyscep.limits import DEFAULT_LIMITS, Limits
 
 CURVE_OIDS = {
@@ -64,6 +75,9 @@ _CONVERT = (
     "write it anew with OpenSSL: openssl pkcs8 -topk8 -v2 aes-256-cbc for a key, openssl pkcs12 "
     "-legacy and then openssl pkcs12 -export for PKCS #12."
 )
+
+
+_LEGACY_PEM_CIPHERS = frozenset(("AES-128-CBC", "AES-192-CBC", "AES-256-CBC", "DES-EDE3-CBC"))
 
 
 class KeyEncoding(Enum):
@@ -261,6 +275,43 @@ def refuse_key_type(oid: str) -> NoReturn:
     )
 
 
+def check_rsa_bits(bits: int, bits_min: int, bits_max: int) -> None:
+    """Bound the size of an RSA key.
+
+    :raises LimitExceeded: more than *bits_max*, the field ``rsa_bits_max`` of ``Limits``.
+    :raises WeakAlgorithm: less than *bits_min*, the field ``rsa_bits_min``.
+
+    Source: S-20.
+    """
+    if bits > bits_max:
+        raise LimitExceeded(
+            f"The RSA key has {bits} bits, but Limits.rsa_bits_max allows {bits_max}; raise that "
+            "field if such a key is really in use.",
+            limit="rsa_bits_max",
+            value=bits,
+        )
+    if bits < bits_min:
+        raise WeakAlgorithm(
+            f"The RSA key has {bits} bits, but Limits.rsa_bits_min asks for {bits_min}; replace "
+            "it by a key of 2048 bits.",
+            algorithm=f"RSA-{bits}",
+            argument="limits",
+        )
+
+
+def refuse_signature_of_other_key(algorithm: SignatureAlgorithm, key_type: KeyType) -> NoReturn:
+    """Raise the error for a signature that no key of this kind can have made.
+
+    :raises SignatureInvalid: always.
+
+    Source: M-35.
+    """
+    raise SignatureInvalid(
+        f"The signature is said to be {algorithm.name}, but the key is an {key_type.name} key; the "
+        "message is wrong or forged."
+    )
+
+
 def rsa_private_key_of(pkcs8: bytes) -> bytes:
     """Return the PKCS #1 RSAPrivateKey inside a PrivateKeyInfo."""
     fields = der.Reader(pkcs8).enter()
@@ -307,6 +358,17 @@ def refuse_scheme(oid: str) -> NoReturn:
     raise UnsupportedError(
         f"A file protected with {name} cannot be read; {_CONVERT}", algorithm=name
     )
+
+
+def check_legacy_pem(block: PemBlock) -> None:
+    """Refuse a PEM block under one of OpenSSL's ciphers of old that is not read.
+
+    :raises UnsupportedError: such a cipher.
+
+    Source: S-05.
+    """
+    if block.cipher not in _LEGACY_PEM_CIPHERS:
+        refuse_scheme(f"OpenSSL's PEM encryption with {block.cipher}")
 
 
 def _pbes2(

@@ -16,15 +16,18 @@ from pyscep.algorithms import (
     KeyType,
     SignatureAlgorithm,
 )
-from pyscep.crypto.key_files import CURVE_OIDS, check_curve, refuse_key_type
+from pyscep.crypto.key_files import (
+    CURVE_OIDS,
+    check_curve,
+    check_rsa_bits,
+    refuse_key_type,
+)
 from pyscep.crypto.oscrypto_loader import attempt, attempt_loading, load_oscrypto
 from pyscep.errors import (
     DecodeError,
     DecryptionFailed,
-    LimitExceeded,
     UnsupportedError,
     UsageError,
-    WeakAlgorithm,
 )
 from pyscep.keys import require_decryption, require_signing
 from pyscep.limits import Limits
@@ -185,23 +188,9 @@ def _check_point(point: bytes, size: int) -> None:
 
 
 def _check_rsa(modulus: int, exponent: int, bits_min: int, bits_max: int) -> None:
-    bits = modulus.bit_length()
-    if bits > bits_max:
-        raise LimitExceeded(
-            f"The RSA key has {bits} bits, but Limits.rsa_bits_max allows {bits_max}; raise that "
-            "field if such a key is really in use.",
-            limit="rsa_bits_max",
-            value=bits,
-        )
     if modulus < 0 or not modulus & 1 or exponent < 3 or not exponent & 1:
         raise DecodeError("The RSA public key is not one: modulus or exponent is impossible.")
-    if bits < bits_min:
-        raise WeakAlgorithm(
-            f"The RSA key has {bits} bits, but Limits.rsa_bits_min asks for {bits_min}; replace "
-            "it by a key of 2048 bits.",
-            algorithm=f"RSA-{bits}",
-            argument="limits",
-        )
+    check_rsa_bits(modulus.bit_length(), bits_min, bits_max)
     if exponent.bit_length() > _RSA_EXPONENT_BITS_MAX:
         refuse(
             "use an RSA exponent of more than 64 bits",

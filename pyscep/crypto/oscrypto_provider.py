@@ -33,9 +33,10 @@ from pyscep.crypto.key_files import (
     KeyEncoding,
     KeyFormat,
     PasswordTools,
+    check_legacy_pem,
     encrypt_pkcs8,
     password_bytes,
-    refuse_scheme,
+    refuse_signature_of_other_key,
     rsa_private_key_of,
     to_pkcs8,
 )
@@ -65,7 +66,6 @@ from pyscep.limits import DEFAULT_LIMITS, Limits
 from pyscep.pem import PemBlock, read_private_key, write_pem
 
 _RSA_SIZES = (1024, 2048, 3072, 4096)
-_LEGACY_PEM_CIPHERS = frozenset(("AES-128-CBC", "AES-192-CBC", "AES-256-CBC", "DES-EDE3-CBC"))
 _DUMP_ITERATIONS = 600_000
 _DUMP_ITERATIONS_MIN = 10_000
 
@@ -145,10 +145,7 @@ class OscryptoProvider:
         """
         key = load_public_key(public_key, self.limits)
         if algorithm.key_type is not key.key_type:
-            raise SignatureInvalid(
-                f"The signature is said to be {algorithm.name}, but the key is an "
-                f"{key.key_type.name} key; the message is wrong or forged."
-            )
+            refuse_signature_of_other_key(algorithm, key.key_type)
         verified = verify_with(key, signature, data, algorithm)
         if verified is None:
             refuse(
@@ -356,8 +353,7 @@ class OscryptoProvider:
         return self._private_key(*loaded)
 
     def _decrypt_legacy_pem(self, block: PemBlock, password: str | None) -> bytes:
-        if block.cipher not in _LEGACY_PEM_CIPHERS:
-            refuse_scheme(f"OpenSSL's PEM encryption with {block.cipher}")
+        check_legacy_pem(block)
         secret = password_bytes(password)
         parse = load_oscrypto().keys.parse_private
         return decrypted(lambda: parse(block.text, secret).dump())

@@ -28,16 +28,25 @@ from pyscep.algorithms import (
     KeyType,
     SignatureAlgorithm,
 )
+from pyscep.crypto.key_files import (
+    PasswordTools,
+    check_legacy_pem,
+    check_rsa_bits,
+    password_bytes,
+    refuse_scheme,
+    refuse_signature_of_other_key,
+    to_pkcs8,
+)
+from pyscep.crypto.pem import PemBlock, read_pem
 from pyscep.errors import (
     DecodeError,
     DecryptionFailed,
-    LimitExceeded,
     SignatureInvalid,
     UnsupportedError,
     UsageError,
     WeakAlgorithm,
 )
-from pyscep.keys import PrivateKey
+from pyscep.keys import PrivateKey, require_decryption, require_signing
 from pyscep.limits import DEFAULT_LIMITS, Limits
 
 _RSA_SIZES = (1024, 2048, 3072, 4096)
@@ -116,10 +125,9 @@ class PycaPrivateKey:
     def sign(self, data: bytes, algorithm: SignatureAlgorithm) -> bytes:
         """Sign *data*.
 
-        :raises UnsupportedError: the algorithm is not for this kind of key.
+        :raises KeyCapabilityError: this key does not offer *algorithm*.
         """
-        if algorithm not in self.signature_algorithms:
-            _refuse(algorithm.name, "this kind of key")
+        require_signing(self, algorithm)
         digest = _HASHES[algorithm.digest]
         if isinstance(self._key, rsa.RSAPrivateKey):
             return self._key.sign(data, _signature_padding(algorithm), digest)
@@ -129,12 +137,12 @@ class PycaPrivateKey:
         """Decrypt an encrypted content key.
 
         :raises DecryptionFailed: for whatever reason it cannot.
-        :raises UnsupportedError: this is no RSA key.
+        :raises KeyCapabilityError: an EC key, which decrypts nothing.
         """
-        if not isinstance(self._key, rsa.RSAPrivateKey):
-            _refuse(algorithm.name, "an EC key")
+        require_decryption(self)
         try:
-            return self._key.decrypt(ciphertext, _encryption_padding(algorithm))
+            if isinstance(self._key, rsa.RSAPrivateKey):
+                return self._key.decrypt(ciphertext, _encryption_padding(algorithm))
         except ValueError:
             pass
         raise DecryptionFailed
@@ -183,18 +191,18 @@ class PycaProvider:
         """Verify *signature* over *data*.
 
         :param public_key: DER SubjectPublicKeyInfo.
-        :raises SignatureInvalid: it does not verify.
+        :raises SignatureInvalid: it does not verify, or the key is of another kind.
         :raises DecodeError: *public_key* is not a key.
         :raises LimitExceeded: an RSA key of more than ``limits.rsa_bits_max`` bits.
         :raises WeakAlgorithm: an RSA key of less than ``limits.rsa_bits_min`` bits.
-        :raises UnsupportedError: the key is of another kind than the algorithm.
+        :raises UnsupportedError: this provider does not know the key.
 
         Source: S-20.
         """
         key = self._load_public(public_key)
-        is_rsa = isinstance(key, rsa.RSAPublicKey)
-        if is_rsa is not (algorithm.key_type is KeyType.RSA):
-            _refuse(algorithm.name, "this kind of key")
+        key_type = KeyType.RSA if isinstance(key, rsa.RSAPublicKey) else KeyType.EC
+        if algorithm.key_type is not key_type:
+            refuse_signature_of_other_key(algorithm, key_type)
         digest = _HASHES[algorithm.digest]
         try:
             if isinstance(key, rsa.RSAPublicKey):
@@ -293,6 +301,7 @@ class PycaProvider:
         """Generate an RSA key of 1024, 2048, 3072 or 4096 bits.
 
         :raises UsageError: another size.
+        :raises WeakAlgorithm: less than ``limits.rsa_bits_min``.
         """
         if bits not in _RSA_SIZES:
             raise UsageError(
@@ -300,7 +309,7 @@ class PycaProvider:
                 f"{', '.join(map(str, _RSA_SIZES))}.",
                 argument="bits",
             )
-        return PycaPrivateKey(rsa.generate_private_key(public_exponent=65537, key_size=bits))
+        return self._private_key(rsa.generate_private_key(public_exponent=65537, key_size=bits))
 
     def generate_ec_key(self, curve: str) -> PycaPrivateKey:
         """Generate an EC key on ``"secp256r1"``, ``"secp384r1"`` or ``"secp521r1"``.
@@ -317,55 +326,38 @@ class PycaProvider:
     def load_private_key(self, data: bytes, *, password: str | None = None) -> PycaPrivateKey:
         """Load PKCS #8, PKCS #1 or SEC 1, in PEM or DER, encrypted or not.
 
-        :raises DecodeError: not a private key.
+        Of a PEM file with several blocks, the first private key is loaded. A password that is not
+        needed is ignored.
+
+        :raises DecodeError: not a private key; says what it is instead, if known.
         :raises DecryptionFailed: wrong password.
         :raises UsageError: it is encrypted and no password is given.
-        :raises UnsupportedError: a kind of key that SCEP does not use.
+        :raises LimitExceeded: more bytes, iterations or RSA bits than :attr:`limits` allows.
+        :raises WeakAlgorithm: an RSA key of less than ``limits.rsa_bits_min`` bits.
+        :raises UnsupportedError: a kind of key, a curve or an encryption that is not supported.
+
+        Source: RFC 5958, RFC 8017 appendix A.1.2, RFC 5915; S-19, S-20, S-24.
         """
         self.limits.check_size(len(data), what="The key file")
-        secret = None if password is None else password.encode("utf-8")
-        load = (
-            serialization.load_pem_private_key
-            if b"-----BEGIN " in data
-            else serialization.load_der_private_key
+        block = read_pem(data)
+        if block is not None and block.cipher is not None:
+            return self._private_key(_load_legacy_pem(block, password))
+        tools = PasswordTools(
+            decrypt_content=self.decrypt_content, pkcs12_kdf=_no_pkcs12_kdf, limits=self.limits
         )
-        key: object = None
-        failure: type[Exception] | None = None
+        pkcs8 = to_pkcs8(data if block is None else block.contents, password, tools)
         try:
-            key = load(data, secret)
-        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-            failure = type(error)
-        if failure is not None:
-            return self._explain(failure, load_error_without_password=password is None, data=data)
-        if not isinstance(key, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey)):
-            raise UnsupportedError(
-                "The key is neither RSA nor EC; SCEP knows no other kinds.",
-                algorithm=type(key).__name__,
-                provider=self.name,
-            )
-        return PycaPrivateKey(key)
+            key: object = serialization.load_der_private_key(pkcs8, None)
+        except ValueError:
+            key = None
+        return self._private_key(key)
 
-    def _explain(
-        self, failure: type[Exception], *, load_error_without_password: bool, data: bytes
-    ) -> NoReturn:
-        if issubclass(failure, UnsupportedAlgorithm):
-            raise UnsupportedError(
-                "The key file is of a kind that this provider does not know; convert it with "
-                "openssl pkcs8 -topk8.",
-                algorithm="private key",
-                provider=self.name,
-            )
-        if issubclass(failure, TypeError) and load_error_without_password:
-            raise UsageError(
-                "The private key is encrypted; give its password.", argument="password"
-            )
-        if issubclass(failure, TypeError):
-            raise UsageError(
-                "The private key is not encrypted; leave the password out.", argument="password"
-            )
-        if not load_error_without_password and b"ENCRYPTED" in data:
-            raise DecryptionFailed
-        raise DecodeError("The bytes are not a private key in PEM or DER.")
+    def _private_key(self, key: object) -> PycaPrivateKey:
+        if not isinstance(key, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey)):
+            raise DecodeError("The private key has the right form, but OpenSSL does not load it.")
+        if isinstance(key, rsa.RSAPrivateKey):
+            check_rsa_bits(key.key_size, self.limits.rsa_bits_min, self.limits.rsa_bits_max)
+        return PycaPrivateKey(key)
 
     def dump_private_key(self, key: PrivateKey, *, password: str | None = None) -> bytes:
         """Return a key of this provider as PKCS #8 in PEM, encrypted if a password is given.
@@ -386,7 +378,7 @@ class PycaProvider:
         except (ValueError, UnsupportedAlgorithm):
             key = None
         if isinstance(key, rsa.RSAPublicKey):
-            self._check_size(key.key_size)
+            check_rsa_bits(key.key_size, self.limits.rsa_bits_min, self.limits.rsa_bits_max)
             return key
         if isinstance(key, ec.EllipticCurvePublicKey):
             return key
@@ -394,19 +386,19 @@ class PycaProvider:
             raise DecodeError("The bytes are not a usable SubjectPublicKeyInfo.")
         _refuse(type(key).__name__, "SCEP")
 
-    def _check_size(self, bits: int) -> None:
-        if bits > self.limits.rsa_bits_max:
-            raise LimitExceeded(
-                f"An RSA key of {bits} bits is larger than Limits.rsa_bits_max allows.",
-                limit="rsa_bits_max",
-                value=bits,
-            )
-        if bits < self.limits.rsa_bits_min:
-            raise WeakAlgorithm(
-                f"An RSA key of {bits} bits is smaller than Limits.rsa_bits_min allows.",
-                algorithm=f"RSA-{bits}",
-                argument="rsa_bits_min",
-            )
+
+def _load_legacy_pem(block: PemBlock, password: str | None) -> object:
+    check_legacy_pem(block)
+    secret = password_bytes(password)
+    try:
+        return serialization.load_pem_private_key(block.text, secret)
+    except (ValueError, TypeError):
+        pass
+    raise DecryptionFailed
+
+
+def _no_pkcs12_kdf(*_: object) -> NoReturn:
+    refuse_scheme("pbeWithSHAAnd3-KeyTripleDES-CBC")
 
 
 def _block_cipher(key: bytes, algorithm: ContentEncryptionAlgorithm) -> AES | TripleDES:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import pytest
 
+from pyscep import der
 from pyscep.algorithms import (
     ContentEncryptionAlgorithm,
     DigestAlgorithm,
@@ -15,9 +16,11 @@ from pyscep.algorithms import (
     SignatureAlgorithm,
 )
 from pyscep.crypto import CryptoProvider, default_provider
+from pyscep.crypto.pem import read_pem
 from pyscep.errors import (
     DecodeError,
     DecryptionFailed,
+    KeyCapabilityError,
     LimitExceeded,
     SignatureInvalid,
     UnsupportedError,
@@ -29,8 +32,10 @@ from pyscep.limits import Limits
 
 pytest.importorskip("cryptography", reason="the extra [cryptography] is not installed")
 
+from cryptography.hazmat.primitives import serialization
+
 from pyscep.crypto.oscrypto_provider import OscryptoProvider
-from pyscep.crypto.pyca_provider import PycaPrivateKey, PycaProvider
+from pyscep.crypto.pyca_provider import PycaProvider
 
 
 class Provider(CryptoProvider, Protocol):
@@ -193,23 +198,122 @@ def test_refusals(provider: Provider, rsa_pem: bytes, ec_pem: bytes) -> None:
         assert "sha256:" in repr(key)
 
 
-def test_what_only_this_provider_refuses(rsa_pem: bytes, ec_pem: bytes) -> None:
-    rsa_key, ec_key = PYCA.load_private_key(rsa_pem), PYCA.load_private_key(ec_pem)
-    assert isinstance(ec_key, PycaPrivateKey)
-    with pytest.raises(UnsupportedError):
+@PROVIDERS
+def test_keys_of_the_other_kind(provider: Provider, rsa_pem: bytes, ec_pem: bytes) -> None:
+    rsa_key, ec_key = provider.load_private_key(rsa_pem), provider.load_private_key(ec_pem)
+    with pytest.raises(KeyCapabilityError):
         ec_key.decrypt(b"", KeyEncryptionAlgorithm.RSA_PKCS1_V15)
-    with pytest.raises(UnsupportedError):
+    with pytest.raises(KeyCapabilityError):
         ec_key.sign(b"", SignatureAlgorithm.RSA_SHA256)
-    with pytest.raises(UnsupportedError):
-        PYCA.verify(rsa_key.public_key, b"", b"", SignatureAlgorithm.ECDSA_SHA256)
+    with pytest.raises(SignatureInvalid, match="but the key is an RSA key"):
+        provider.verify(rsa_key.public_key, b"", b"", SignatureAlgorithm.ECDSA_SHA256)
+    with pytest.raises(SignatureInvalid, match="but the key is an EC key"):
+        provider.verify(ec_key.public_key, b"", b"", SignatureAlgorithm.RSA_SHA256)
+
+
+@PROVIDERS
+def test_what_a_password_cannot_be(provider: Provider, rsa_pem: bytes) -> None:
+    other = PYCA if provider is OSCRYPTO else OSCRYPTO
+    key = provider.load_private_key(rsa_pem, password="not needed, so ignored")
     with pytest.raises(UsageError):
-        PYCA.dump_private_key(OSCRYPTO.load_private_key(ec_pem))
+        provider.dump_private_key(key, password="")
     with pytest.raises(UsageError):
-        PYCA.dump_private_key(ec_key, password="")
+        provider.dump_private_key(other.load_private_key(rsa_pem))
     with pytest.raises(UsageError):
-        PYCA.load_private_key(rsa_pem, password="not needed")
-    with pytest.raises(UsageError):
-        PYCA.pbkdf2(b"", b"", iterations=0, key_length=1, digest=DigestAlgorithm.SHA1)
+        provider.pbkdf2(b"", b"", iterations=0, key_length=1, digest=DigestAlgorithm.SHA1)
+
+
+def written(
+    pem: bytes,
+    encoding: serialization.Encoding,
+    form: serialization.PrivateFormat,
+    protection: serialization.KeySerializationEncryption,
+) -> bytes:
+    """Return a key in a form that neither provider writes."""
+    key = serialization.load_pem_private_key(pem, None)
+    return key.private_bytes(encoding, form, protection)
+
+
+@PROVIDERS
+@pytest.mark.parametrize(
+    ("encoding", "form"),
+    [
+        (serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL),
+        (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8),
+        (serialization.Encoding.DER, serialization.PrivateFormat.PKCS8),
+    ],
+)
+@pytest.mark.conforms("S-24")
+def test_protected_key_files(
+    provider: Provider,
+    encoding: serialization.Encoding,
+    form: serialization.PrivateFormat,
+    rsa_pem: bytes,
+) -> None:
+    protected = written(rsa_pem, encoding, form, serialization.BestAvailableEncryption(b"secret"))
+    key = provider.load_private_key(protected, password="secret")
+    assert key.public_key == provider.load_private_key(rsa_pem).public_key
+    with pytest.raises(DecryptionFailed) as caught:
+        provider.load_private_key(protected, password="wrong")
+    assert caught.value.__context__ is None
+    with pytest.raises(UsageError) as refused:
+        provider.load_private_key(protected)
+    assert refused.value.argument == "password"
+
+
+@PROVIDERS
+@pytest.mark.conforms("S-05")
+def test_a_cipher_of_old_that_is_not_read(provider: Provider, rsa_pem: bytes) -> None:
+    protected = written(
+        rsa_pem,
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.TraditionalOpenSSL,
+        serialization.BestAvailableEncryption(b"secret"),
+    ).replace(b"AES-256-CBC", b"CAMELLIA-256-CBC")
+    with pytest.raises(UnsupportedError, match="CAMELLIA"):
+        provider.load_private_key(protected, password="secret")
+
+
+@pytest.mark.conforms("S-19")
+def test_the_work_that_a_key_file_asks_for_is_bounded(rsa_pem: bytes) -> None:
+    slow = OscryptoProvider().dump_private_key(
+        OSCRYPTO.load_private_key(rsa_pem), password="secret", iterations=20_000
+    )
+    for provider in (OscryptoProvider, PycaProvider):
+        with pytest.raises(LimitExceeded) as caught:
+            provider(limits=Limits(kdf_iterations=10_000)).load_private_key(slow, password="secret")
+        assert caught.value.limit == "kdf_iterations"
+
+
+@pytest.mark.conforms("S-20")
+def test_private_keys_are_bounded_too(rsa_pem: bytes) -> None:
+    for provider in (OscryptoProvider, PycaProvider):
+        with pytest.raises(WeakAlgorithm):
+            provider(limits=Limits(rsa_bits_min=3072)).load_private_key(rsa_pem)
+        with pytest.raises(WeakAlgorithm):
+            provider(limits=Limits(rsa_bits_min=2048)).generate_rsa_key(1024)
+        with pytest.raises(LimitExceeded):
+            provider(limits=Limits(rsa_bits_max=1024)).load_private_key(rsa_pem)
+
+
+def test_only_oscrypto_has_the_derivation_of_pkcs12() -> None:
+    scheme = der.oid("1.2.840.113549.1.12.1.3")
+    parameters = der.sequence(der.octet_string(b"saltsalt"), der.integer(2048))
+    protected = der.sequence(der.sequence(scheme, parameters), der.octet_string(bytes(64)))
+    with pytest.raises(DecryptionFailed):
+        OSCRYPTO.load_private_key(protected, password="secret")
+    with pytest.raises(UnsupportedError, match="openssl pkcs8 -topk8 -v2"):
+        PYCA.load_private_key(protected, password="secret")
+
+
+def test_a_private_key_that_openssl_does_not_load(ec_pem: bytes) -> None:
+    block = read_pem(ec_pem)
+    assert block is not None
+    position = block.contents.index(b"\x04\x20") + 2
+    # More than the order of the curve, which oscrypto does not look at.
+    impossible = block.contents[:position] + b"\xff" * 32 + block.contents[position + 32 :]
+    with pytest.raises(DecodeError, match="OpenSSL does not load it"):
+        PYCA.load_private_key(impossible)
 
 
 @pytest.mark.conforms("S-20")
