@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 import pyscep
-from pyscep.handlers import static_challenge
+from pyscep.handlers import ApprovalHandler, RequestHandler, static_challenge
 from pyscep.memory_store import MemoryStore
 from pyscep.responder import Responder
 from pyscep.testing import EphemeralCa, ScepServer
@@ -19,6 +20,9 @@ from tests.helpers.keys import rsa
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TESTED = {"demo", "enrol", "hardware_key", "legacy_server", "poll_and_resume", "sans_io"}
+
+
+README = EXAMPLES.parent / "README.md"
 
 
 def program(name: str) -> dict[str, Any]:
@@ -30,15 +34,19 @@ def authority() -> EphemeralCa:
     return EphemeralCa.create(key=rsa(0))
 
 
-@pytest.fixture
-def server(authority: EphemeralCa) -> Iterator[ScepServer]:
+def serve(authority: EphemeralCa, handler: RequestHandler) -> ScepServer:
     responder = Responder(
         authority=authority,
-        handler=static_challenge("secret"),
+        handler=handler,
         store=MemoryStore(),
         now=lambda: datetime.now(timezone.utc),
     )
-    with ScepServer(responder.handle) as running:
+    return ScepServer(responder.handle)
+
+
+@pytest.fixture
+def server(authority: EphemeralCa) -> Iterator[ScepServer]:
+    with serve(authority, static_challenge("secret")) as running:
         yield running
         running.check()
 
@@ -99,3 +107,41 @@ def test_enrol(
     challenge.write_text("wrong\n")
     assert main([server.url, *options]) == 3
     assert "challenge password" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("handler", "called", "shown"),
+    [
+        (static_challenge("secret"), "save", "CN=sensor-17"),
+        (static_challenge("another"), "report", "challenge password"),
+        (ApprovalHandler(), "save", "CERT-REQ-PENDING"),
+    ],
+    ids=["issued", "refused", "pending"],
+)
+def test_the_lines_of_the_readme(
+    authority: EphemeralCa, handler: RequestHandler, called: str, shown: str
+) -> None:
+    calls: list[tuple[str, str]] = []
+
+    def save(first: pyscep.Certificate | str, chain: pyscep.Chain | None = None) -> None:
+        assert (chain is None) is isinstance(first, str)
+        calls.append(("save", first if isinstance(first, str) else str(first.subject)))
+
+    def report(text: str) -> None:
+        calls.append(("report", text))
+
+    (lines,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    with serve(authority, handler) as running:
+        assert lines.count("http://ca.example/scep") == 1
+        given = {
+            "fingerprint": authority.root.sha256_fingerprint,
+            "password": "secret",
+            "save": save,
+            "report": report,
+        }
+        # What a reader would type.
+        exec(lines.replace("http://ca.example/scep", running.url), given)  # noqa: S102
+        running.check()
+    ((name, text),) = calls
+    assert name == called
+    assert shown in text
