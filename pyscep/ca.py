@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from pyscep import asn1, der, extensions
@@ -407,7 +407,7 @@ class _Pool:
     """What the caller has by another way."""
     anchors: tuple[Certificate, ...]
     """Those that are trusted as they are."""
-    at: datetime | None = field(default=None)
+    at: datetime | None
     """When everything has to be valid."""
 
     @property

@@ -159,9 +159,8 @@ class _Sent:
         return bag, data.content_encryption_algorithm
 
     def ended(self, status: PkiStatus) -> Transaction:
-        return replace(
-            self.transaction, state=TRANSITIONS[TransactionState.CERT_REQ_PENDING, status]
-        )
+        present = self.transaction
+        return replace(present, state=TRANSITIONS[present.state, status])
 
     def failure(self, reply: VerifiedMessage) -> Failure:
         value = reply.fail_info

@@ -13,7 +13,7 @@ from enum import Enum
 from pyscep import asn1, der
 from pyscep.errors import DecodeError, UsageError
 from pyscep.limits import DEFAULT_LIMITS, Limits
-from pyscep.names import Name, NameLike, build_name, parse_name
+from pyscep.names import NameLike, build_name, parse_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +120,21 @@ class GeneralName:
         return cls(GeneralNameKind.DIRECTORY_NAME, str(build_name(name)))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MicrosoftTemplate:
+    """A version 2 template of a Microsoft CA; :func:`microsoft_template` asks for one.
+
+    Source: MS-WCCE section 2.2.2.7.7.2; V-03.
+    """
+
+    oid: str
+    """Dotted OID of the template."""
+    major_version: int | None = None
+    """Its version, if it matters."""
+    minor_version: int | None = None
+    """The second part of the version."""
+
+
 def parse_general_name(text: str) -> GeneralName:
     """Read ``"dns:host"``, ``"ip:192.0.2.1"``, and so for ``email:``, ``uri:``, ``upn:``, ``dir:``.
 
@@ -128,7 +143,7 @@ def parse_general_name(text: str) -> GeneralName:
     kind, separator, value = text.partition(":")
     kinds = {member.value: member for member in GeneralNameKind}
     member = kinds.get(kind.strip().lower())
-    if not separator or member in (None, GeneralNameKind.OTHER) or member is None:
+    if not separator or member is None or member is GeneralNameKind.OTHER:
         raise UsageError(
             f"{text!r} is not an alternative name; write dns:, ip:, email:, uri:, upn: or dir: "
             "before the value.",
@@ -390,6 +405,39 @@ def read_subject_alt_names(extensions: Iterable[Extension]) -> tuple[GeneralName
     return () if found is None else der.read_der(found.value, _general_names)
 
 
+def read_microsoft_template_name(extensions: Iterable[Extension]) -> str | None:
+    """Return the name of the version 1 template asked for; ``None`` without the extension.
+
+    :raises DecodeError: the extension is malformed.
+
+    Source: MS-WCCE section 2.2.2.7.7.1; V-03.
+    """
+    found = find(extensions, asn1.MICROSOFT_TEMPLATE_NAME)
+    return None if found is None else der.read_der(found.value, der.Reader.read_text)
+
+
+def read_microsoft_template(extensions: Iterable[Extension]) -> MicrosoftTemplate | None:
+    """Return the version 2 template asked for; ``None`` without the extension.
+
+    :raises DecodeError: the extension is malformed.
+
+    Source: MS-WCCE section 2.2.2.7.7.2; V-03.
+    """
+    found = find(extensions, asn1.MICROSOFT_TEMPLATE)
+    return None if found is None else der.read_der(found.value, _microsoft_template)
+
+
+def _microsoft_template(reader: der.Reader) -> MicrosoftTemplate:
+    # CertificateTemplate ::= SEQUENCE { templateID, templateMajorVersion INTEGER OPTIONAL,
+    #   templateMinorVersion INTEGER OPTIONAL }
+    fields = reader.enter()
+    oid = fields.read_oid()
+    major = fields.read_integer() if not fields.at_end else None
+    minor = fields.read_integer() if not fields.at_end else None
+    fields.finish()
+    return MicrosoftTemplate(oid=oid, major_version=major, minor_version=minor)
+
+
 def _basic_constraints(reader: der.Reader) -> tuple[bool, int | None]:
     fields = reader.enter()
     ca = fields.read_boolean() if fields.peek() == der.BOOLEAN else False
@@ -426,7 +474,7 @@ def _read_general_name(raw: bytes) -> GeneralName:
         if len(packed) in (4, 16):
             return GeneralName(GeneralNameKind.IP, str(ipaddress.ip_address(packed)))
     if raw[0] == 0xA4:
-        name: Name = parse_name(reader.enter(raw[0]).read_raw())
+        name = parse_name(reader.enter(raw[0]).read_raw())
         return GeneralName(GeneralNameKind.DIRECTORY_NAME, str(name))
     if raw[0] == 0xA0:
         fields = reader.enter(raw[0])

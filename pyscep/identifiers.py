@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pyscep import der
 from pyscep.certificates import Certificate, key_identifier_of
@@ -61,9 +61,9 @@ class CertificateIdentifier:
     Source: RFC 5652 sections 5.3 and 6.2.1; M-06, M-33, E-07.
     """
 
-    issuer_and_serial_number: bytes | None = field(default=None)
+    issuer_and_serial_number: bytes | None = None
     """DER IssuerAndSerialNumber."""
-    subject_key_identifier: bytes | None = field(default=None)
+    subject_key_identifier: bytes | None = None
     """The key identifier, instead of it."""
     _limits: Limits = field(default=DEFAULT_LIMITS, repr=False, compare=False)
 

@@ -383,6 +383,7 @@ def _read_csr(reader: der.Reader, octets: bytes, limits: Limits) -> Certificatio
     info.read_integer()
     subject = parse_name(info.read_raw_of(der.SEQUENCE, "the subject"), limits=limits)
     public_key = info.read_raw_of(der.SEQUENCE, "the public key")
+    # What is no SubjectPublicKeyInfo is refused here, and not where it is first used.
     key_type_of(public_key)
     attributes = info.enter_optional(der.context(0))
     values = _read_attributes(attributes, limits) if attributes is not None else {}

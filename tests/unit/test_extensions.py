@@ -6,7 +6,14 @@ import pytest
 
 from pyscep import der, extensions
 from pyscep.errors import DecodeError, LimitExceeded, UsageError
-from pyscep.extensions import ExtendedKeyUsage, Extension, GeneralName, GeneralNameKind, KeyUsage
+from pyscep.extensions import (
+    ExtendedKeyUsage,
+    Extension,
+    GeneralName,
+    GeneralNameKind,
+    KeyUsage,
+    MicrosoftTemplate,
+)
 from pyscep.limits import Limits
 from pyscep.names import build_name
 from tests.helpers import tlv
@@ -212,6 +219,15 @@ def test_microsoft_templates() -> None:
     with pytest.raises(UsageError, match="minor version needs") as caught:
         extensions.microsoft_template("1.2.3", minor_version=2)
     assert caught.value.argument == "minor_version"
+    assert extensions.read_microsoft_template_name((second, first)) == "IPSec"
+    assert extensions.read_microsoft_template((first, second)) == MicrosoftTemplate(
+        oid="1.2.3", major_version=100, minor_version=2
+    )
+    assert extensions.read_microsoft_template((major,)) == MicrosoftTemplate(
+        oid="1.2.3", major_version=0
+    )
+    assert extensions.read_microsoft_template_name(()) is None
+    assert extensions.read_microsoft_template(()) is None
 
 
 @pytest.mark.parametrize("name", ["", "\ud800"])
@@ -293,6 +309,10 @@ def test_what_is_not_extensions(encoded: bytes) -> None:
         ("2.5.29.37", tlv.seq(tlv.null())),
         ("2.5.29.37", tlv.oid("1.2.3")),
         ("2.5.29.14", b"raw"),
+        ("1.3.6.1.4.1.311.20.2", tlv.octets(b"IPSec")),
+        ("1.3.6.1.4.1.311.21.7", tlv.seq()),
+        ("1.3.6.1.4.1.311.21.7", tlv.seq(tlv.oid("1.2.3"), tlv.null())),
+        ("1.3.6.1.4.1.311.21.7", tlv.seq(tlv.oid("1.2.3"), *[tlv.integer(1)] * 3)),
         ("2.5.29.17", tlv.implicit(2, b"a")),
         ("2.5.29.17", tlv.seq(b"\x82")),
         ("2.5.29.17", tlv.seq(tlv.explicit(4))),
@@ -310,3 +330,5 @@ def test_malformed_extensions(oid: str, value: bytes) -> None:
         extensions.read_extended_key_usage(items)
         extensions.read_subject_key_identifier(items)
         extensions.read_subject_alt_names(items)
+        extensions.read_microsoft_template_name(items)
+        extensions.read_microsoft_template(items)
