@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import NoReturn, TypeVar
 
 from pyscep.errors import DecodeError, LimitExceeded, UsageError
@@ -39,6 +40,8 @@ UNIVERSAL_STRING = 0x1C
 BMP_STRING = 0x1E
 SEQUENCE = 0x30
 SET = 0x31
+
+_OIDS_KEPT = 256
 
 CONSTRUCTED = 0x20
 CONTEXT = 0x80
@@ -153,15 +156,13 @@ def named_bits(bits: Iterable[int]) -> bytes:
     return bit_string(bytes(octets), unused_bits=7 - present[-1] % 8)
 
 
+# OIDs cost more than everything else to write and to read, and the same few come all the time.
+@lru_cache(maxsize=_OIDS_KEPT)
 def oid(dotted: str) -> bytes:
     """OBJECT IDENTIFIER from its dotted form.
 
     :raises UsageError: not a dotted OID.
     """
-    return _KNOWN_OBJECTS.get(dotted) or _encode_oid(dotted)
-
-
-def _encode_oid(dotted: str) -> bytes:
     try:
         first, second, *rest = (int(arc) for arc in dotted.split("."))
     except ValueError:
@@ -398,26 +399,10 @@ class Reader:
 
     def read_oid(self) -> str:
         """Read an OBJECT IDENTIFIER in dotted form."""
-        contents = self.read_contents(OID, "an OBJECT IDENTIFIER")
-        dotted = _KNOWN_OIDS.get(contents)
-        return dotted if dotted is not None else self._decode_oid(contents)
-
-    def _decode_oid(self, contents: bytes) -> str:
-        if not contents or contents[-1] & 0x80 or len(contents) > 64:
+        dotted = _decode_oid(self.read_contents(OID, "an OBJECT IDENTIFIER"))
+        if dotted is None:
             self.fail("An OBJECT IDENTIFIER is malformed")
-        arcs: list[int] = []
-        value = 0
-        fresh = True
-        for octet in contents:
-            if fresh and octet == 0x80:
-                self.fail("An OBJECT IDENTIFIER is malformed")
-            value = value << 7 | (octet & 0x7F)
-            fresh = not octet & 0x80
-            if fresh:
-                arcs.append(value)
-                value = 0
-        first = min(arcs[0] // 40, 2)
-        return ".".join(map(str, (first, arcs[0] - 40 * first, *arcs[1:])))
+        return dotted
 
     def read_octet_string(self) -> bytes:
         """Read an OCTET STRING."""
@@ -491,48 +476,26 @@ class Reader:
         self.fail("A time is not of the form YYMMDDhhmmssZ")
 
 
-_TIME_FIELDS = ((0, 4), (4, 6), (6, 8), (8, 10), (10, 12), (12, 14))
+@lru_cache(maxsize=_OIDS_KEPT)
+def _decode_oid(contents: bytes) -> str | None:
+    if not contents or contents[-1] & 0x80 or len(contents) > 64:
+        return None
+    arcs: list[int] = []
+    value = 0
+    fresh = True
+    for octet in contents:
+        if fresh and octet == 0x80:
+            return None
+        value = value << 7 | (octet & 0x7F)
+        fresh = not octet & 0x80
+        if fresh:
+            arcs.append(value)
+            value = 0
+    first = min(arcs[0] // 40, 2)
+    return ".".join(map(str, (first, arcs[0] - 40 * first, *arcs[1:])))
 
-# OIDs cost more than everything else to read and to write, and the same few come all the time.
-_KNOWN_OBJECTS: dict[str, bytes] = {
-    dotted: _encode_oid(dotted)
-    for dotted in (
-        "1.2.840.113549.1.7.1",
-        "1.2.840.113549.1.7.2",
-        "1.2.840.113549.1.7.3",
-        "1.2.840.113549.1.9.3",
-        "1.2.840.113549.1.9.4",
-        "1.2.840.113549.1.9.5",
-        "1.2.840.113549.1.1.1",
-        "1.2.840.113549.1.1.5",
-        "1.2.840.113549.1.1.11",
-        "1.2.840.113549.1.1.13",
-        "1.3.14.3.2.26",
-        "2.16.840.1.101.3.4.2.1",
-        "2.16.840.1.101.3.4.2.3",
-        "2.16.840.1.101.3.4.1.2",
-        "2.16.840.1.101.3.4.1.42",
-        "1.2.840.113549.3.7",
-        "2.16.840.1.113733.1.9.2",
-        "2.16.840.1.113733.1.9.3",
-        "2.16.840.1.113733.1.9.4",
-        "2.16.840.1.113733.1.9.5",
-        "2.16.840.1.113733.1.9.6",
-        "2.16.840.1.113733.1.9.7",
-        "2.5.29.14",
-        "2.5.29.15",
-        "2.5.29.17",
-        "2.5.29.19",
-        "2.5.29.31",
-        "2.5.29.35",
-        "2.5.29.37",
-        "2.5.4.3",
-        "2.5.4.10",
-        "1.2.840.113549.1.9.7",
-        "1.2.840.113549.1.9.14",
-    )
-}
-_KNOWN_OIDS: dict[bytes, str] = {octets[2:]: dotted for dotted, octets in _KNOWN_OBJECTS.items()}
+
+_TIME_FIELDS = ((0, 4), (4, 6), (6, 8), (8, 10), (10, 12), (12, 14))
 
 
 def read_der(octets: bytes, parse: Callable[[Reader], T]) -> T:

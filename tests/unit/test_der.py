@@ -130,11 +130,15 @@ def test_object_identifiers(dotted: str) -> None:
     assert der.Reader(written).read_oid() == dotted
 
 
-def test_known_object_identifiers_are_as_good_as_others() -> None:
-    for dotted, written in der._KNOWN_OBJECTS.items():
-        assert written == tlv.oid(dotted)
-        assert der.oid(dotted) == written
-        assert der.Reader(written).read_oid() == dotted
+def test_object_identifiers_are_remembered_right() -> None:
+    dotted = [f"1.2.{number}" for number in range(2 * der._OIDS_KEPT)]
+    for one in (*dotted, *reversed(dotted)):
+        assert der.oid(one) == tlv.oid(one)
+        assert der.Reader(tlv.oid(one)).read_oid() == one
+    for _ in range(2):
+        with pytest.raises(DecodeError, match="malformed") as caught:
+            der.Reader(b"\x05\x00\x06\x01\x80", start=2).read_oid()
+        assert caught.value.offset == 5
 
 
 @pytest.mark.parametrize(
