@@ -14,7 +14,7 @@ import pyscep
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS.parent))
 
-from tools import conformance  # noqa: E402  # found by the line above
+from tools import conformance, reference  # noqa: E402  # found by the line above
 
 SETUP = configparser.ConfigParser()
 SETUP.read(DOCS.parent / "setup.cfg", encoding="utf-8")
@@ -71,14 +71,17 @@ def write_module_pages(_app: Sphinx) -> None:
     for stale in set(folder.glob("*.rst")) - set(pages):
         stale.unlink()
     for path, text in pages.items():
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
+        write(path, text)
 
 
-def write_conformance_page(_app: Sphinx) -> None:
-    """Write the table of the checklist, with what follows and proves each rule."""
-    path = DOCS / "reference" / "conformance.rst"
-    text = conformance.page()
+def write_generated_pages(_app: Sphinx) -> None:
+    """Write the pages that are made of the checklist, the tests and the code itself."""
+    for name, text in {"conformance.rst": conformance.page(), **reference.pages()}.items():
+        write(DOCS / "reference" / name, text)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file, unless it is that already: sphinx would read it again."""
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         path.write_text(text, encoding="utf-8")
 
@@ -86,4 +89,4 @@ def write_conformance_page(_app: Sphinx) -> None:
 def setup(app: Sphinx) -> None:
     """Have the pages written before sphinx looks for its sources."""
     app.connect("builder-inited", write_module_pages)
-    app.connect("builder-inited", write_conformance_page)
+    app.connect("builder-inited", write_generated_pages)

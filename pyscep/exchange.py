@@ -58,6 +58,7 @@ from pyscep.names import Name
 from pyscep.pkcs10 import CertificationRequest
 from pyscep.pki_message import NONCE_SIZE, VerifiedMessage, encode_request, parse_pki_message
 from pyscep.transaction import (
+    INITIAL_STATE,
     TRANSITIONS,
     CrlSuccess,
     Failure,
@@ -205,7 +206,7 @@ class _Sent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Outgoing:
+class Outgoing:
     """What all kinds of exchanges have in common for their user."""
 
     _sent: _Sent = field(repr=False)
@@ -222,7 +223,7 @@ class _Outgoing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exchange(_Outgoing):
+class Exchange(Outgoing):
     """An enrolment, renewal or poll: send :attr:`message`, give the reply to :meth:`receive`.
 
     Source: RFC 8894 section 2.5; X-03.
@@ -268,7 +269,7 @@ class Exchange(_Outgoing):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CertificateQuery(_Outgoing):
+class CertificateQuery(Outgoing):
     """A GetCert: send :attr:`message`, give the reply to :meth:`receive`.
 
     Source: RFC 8894 section 4.5; Q-01, Q-07.
@@ -302,7 +303,7 @@ class CertificateQuery(_Outgoing):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CrlQuery(_Outgoing):
+class CrlQuery(Outgoing):
     """A GetCRL: send :attr:`message`, give the reply to :meth:`receive`.
 
     Source: RFC 8894 section 4.6; Q-01, Q-07.
@@ -558,7 +559,7 @@ def _new_transaction(
     return Transaction(
         # Random, not derived from the key: one key may have several transactions (M-19).
         transaction_id=transaction_id or provider.random_bytes(16).hex(),
-        state=TransactionState.CERT_REQ_PENDING,
+        state=INITIAL_STATE,
         message_type=message_type,
         renewal=renewal,
         subject=subject,

@@ -33,6 +33,9 @@ class TransactionState(Enum):
     CERT_ISSUED = "CERT-ISSUED"
 
 
+INITIAL_STATE = TransactionState.CERT_REQ_PENDING
+"""What a transaction begins with: it exists once its first message does."""
+
 TRANSITIONS = {
     (TransactionState.CERT_REQ_PENDING, PkiStatus.SUCCESS): TransactionState.CERT_ISSUED,
     (TransactionState.CERT_REQ_PENDING, PkiStatus.PENDING): TransactionState.CERT_REQ_PENDING,
