@@ -54,7 +54,6 @@ from pyscep.messages import (
     explain_fail_info,
     parse_cert_rep_content,
 )
-from pyscep.names import Name
 from pyscep.pkcs10 import CertificationRequest
 from pyscep.pki_message import NONCE_SIZE, VerifiedMessage, encode_request, parse_pki_message
 from pyscep.transaction import (
@@ -378,20 +377,18 @@ def pkcs_req(
             "with self_signed_identity(csr, …).",
             argument="identity",
         )
-    chosen = provider or default_provider()
-    transaction = _new_transaction(
-        MessageType.PKCS_REQ,
-        transaction_id=transaction_id,
+    sent = _begin(
+        PKCSReq(csr=csr),
+        wanted=csr,
         renewal=renewal,
-        subject=csr.subject,
-        public_key=csr.public_key,
         identity=identity,
         ca=ca,
         algorithms=algorithms,
-        provider=chosen,
+        rules=rules,
+        transaction_id=transaction_id,
+        provider=provider,
     )
-    message = PKCSReq(csr=csr)
-    return Exchange(_sent=_send(message, transaction, identity, ca, rules, chosen))
+    return Exchange(_sent=sent)
 
 
 def renewal_req(
@@ -420,20 +417,18 @@ def renewal_req(
             "use pkcs_req().",
             argument="identity",
         )
-    chosen = provider or default_provider()
-    transaction = _new_transaction(
-        MessageType.RENEWAL_REQ,
-        transaction_id=transaction_id,
+    sent = _begin(
+        RenewalReq(csr=csr),
+        wanted=csr,
         renewal=True,
-        subject=csr.subject,
-        public_key=csr.public_key,
         identity=identity,
         ca=ca,
         algorithms=algorithms,
-        provider=chosen,
+        rules=rules,
+        transaction_id=transaction_id,
+        provider=provider,
     )
-    message = RenewalReq(csr=csr)
-    return Exchange(_sent=_send(message, transaction, identity, ca, rules, chosen))
+    return Exchange(_sent=sent)
 
 
 def cert_poll(
@@ -493,20 +488,17 @@ def get_cert(
 
     Source: RFC 8894 sections 2.6 and 3.3.4; Q-01, Q-02.
     """
-    chosen = provider or default_provider()
-    transaction = _new_transaction(
-        MessageType.GET_CERT,
-        transaction_id=transaction_id,
+    sent = _begin(
+        GetCert(identifier=identifier),
+        wanted=identity.certificate,
         renewal=False,
-        subject=identity.certificate.subject,
-        public_key=identity.certificate.public_key,
         identity=identity,
         ca=ca,
         algorithms=algorithms,
-        provider=chosen,
+        rules=rules,
+        transaction_id=transaction_id,
+        provider=provider,
     )
-    message = GetCert(identifier=identifier)
-    sent = _send(message, transaction, identity, ca, rules, chosen)
     return CertificateQuery(identifier=identifier, _sent=sent)
 
 
@@ -527,47 +519,50 @@ def get_crl(
 
     Source: RFC 8894 sections 2.7 and 3.3.4; Q-01, Q-02, Q-04, Q-05.
     """
-    chosen = provider or default_provider()
-    transaction = _new_transaction(
-        MessageType.GET_CRL,
-        transaction_id=transaction_id,
+    sent = _begin(
+        GetCRL(identifier=identifier),
+        wanted=identity.certificate,
         renewal=False,
-        subject=identity.certificate.subject,
-        public_key=identity.certificate.public_key,
         identity=identity,
         ca=ca,
         algorithms=algorithms,
-        provider=chosen,
+        rules=rules,
+        transaction_id=transaction_id,
+        provider=provider,
     )
-    message = GetCRL(identifier=identifier)
-    sent = _send(message, transaction, identity, ca, rules, chosen)
     return CrlQuery(_sent=sent)
 
 
-def _new_transaction(
-    message_type: MessageType,
+def _begin(
+    message: Request,
     *,
-    transaction_id: str | None,
+    wanted: CertificationRequest | Certificate,
     renewal: bool,
-    subject: Name,
-    public_key: bytes,
     identity: Identity,
     ca: TrustedCa,
     algorithms: Algorithms,
-    provider: CryptoProvider,
-) -> Transaction:
-    return Transaction(
+    rules: ReplyRules,
+    transaction_id: str | None,
+    provider: CryptoProvider | None,
+) -> _Sent:
+    """Make the first message of a transaction.
+
+    :param wanted: whose subject and key the transaction is about.
+    """
+    chosen = provider or default_provider()
+    transaction = Transaction(
         # Random, not derived from the key: one key may have several transactions (M-19).
-        transaction_id=transaction_id or provider.random_bytes(16).hex(),
+        transaction_id=transaction_id or chosen.random_bytes(16).hex(),
         state=INITIAL_STATE,
-        message_type=message_type,
+        message_type=message.message_type,
         renewal=renewal,
-        subject=subject,
-        public_key=public_key,
+        subject=wanted.subject,
+        public_key=wanted.public_key,
         signer_sha256=identity.certificate.sha256_fingerprint,
         issuer_sha256=ca.issuer.sha256_fingerprint,
         algorithms=algorithms,
     )
+    return _send(message, transaction, identity, ca, rules, chosen)
 
 
 def _send(
