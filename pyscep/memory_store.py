@@ -52,6 +52,18 @@ class MemoryStore:
         with self._lock:
             return self._certificates.get((identifier.issuer.der, identifier.serial_number))
 
+    def issued_to(self, requester: bytes) -> tuple[Record, ...]:
+        """See :meth:`pyscep.store.Store.issued_to`."""
+        with self._lock:
+            found = (
+                record
+                for record in self._records.values()
+                if record.requester == requester
+                and record.status is RecordStatus.ISSUED
+                and record.confirmed
+            )
+            return tuple(sorted(found, key=lambda record: record.updated, reverse=True))
+
     def pending(self) -> tuple[Record, ...]:
         """See :meth:`pyscep.store.Store.pending`."""
         with self._lock:

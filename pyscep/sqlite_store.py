@@ -22,7 +22,6 @@ from pyscep.store import Record, RecordStatus
 
 _APPLICATION_ID = 0x53434550
 """``SCEP``: so that another program's file is not taken for ours."""
-_VERSION = 1
 
 _SCHEMA = """
 CREATE TABLE transactions (
@@ -61,6 +60,9 @@ CREATE TABLE crl_numbers (
     number INTEGER NOT NULL
 ) WITHOUT ROWID;
 """
+_REQUESTERS = "CREATE INDEX requesters ON transactions (requester) WHERE status = 'issued'"
+_STEPS = (_SCHEMA, _REQUESTERS)
+"""What made each version of the file out of the one before; only ever added to."""
 _COLUMNS = (
     "transaction_id, status, requester, csr, updated, certificate, issuer, serial_number, "
     "fail_info, fail_info_text, consumed, confirmed"
@@ -70,7 +72,8 @@ _COLUMNS = (
 class SqliteStore:
     """A store in a file, made for its owner only, as requests may hold challenge passwords.
 
-    Close it, or use it as a context manager.
+    Close it, or use it as a context manager. A file of an older version of pyscep is brought up to
+    date when it is opened; older versions cannot open it any more.
 
     :raises StoreError: the file cannot be opened, or is not such a store.
 
@@ -84,6 +87,7 @@ class SqliteStore:
         """
         self.path = Path(path)
         self._lock = threading.Lock()
+        self._process = os.getpid()
         with _translated(self.path):
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
             self._connection = sqlite3.connect(
@@ -102,17 +106,21 @@ class SqliteStore:
         with self._writing():
             application = self._number("PRAGMA application_id")
             version = self._number("PRAGMA user_version")
-            if (application, version) == (_APPLICATION_ID, _VERSION):
-                return
-            if application or version or self._number("SELECT count(*) FROM sqlite_master"):
+            is_empty = not (
+                application or version or self._number("SELECT count(*) FROM sqlite_master")
+            )
+            if not is_empty and (application != _APPLICATION_ID or version > len(_STEPS)):
                 raise StoreError(
-                    f"{self.path} is not a store of this version; give the path of another file, "
-                    "or of none."
+                    f"{self.path} is not a store, or one of a newer pyscep (version {version}); "
+                    "give the path of another file, or of none."
                 )
-            for statement in _SCHEMA.split(";\n"):
-                self._connection.execute(statement)
+            if version == len(_STEPS):
+                return
+            for step in _STEPS[version:]:
+                for statement in step.split(";\n"):
+                    self._connection.execute(statement)
             self._connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-            self._connection.execute(f"PRAGMA user_version = {_VERSION}")
+            self._connection.execute(f"PRAGMA user_version = {len(_STEPS)}")
 
     def _number(self, query: str) -> int:
         (value,) = self._connection.execute(query).fetchone()
@@ -124,13 +132,18 @@ class SqliteStore:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._connection.commit()
         except BaseException:
+            # Also a commit that failed: a full disk may show there first.
             self._connection.rollback()
             raise
-        self._connection.commit()
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
+        if os.getpid() != self._process:
+            raise StoreError(
+                f"The store {self.path} was opened before this process was forked; open it anew."
+            )
         with self._lock, _translated(self.path):
             yield
 
@@ -198,6 +211,16 @@ class SqliteStore:
         """See :meth:`pyscep.store.Store.get`."""
         with self._exclusive():
             return self._get(transaction_id)
+
+    def issued_to(self, requester: bytes) -> tuple[Record, ...]:
+        """See :meth:`pyscep.store.Store.issued_to`."""
+        with self._exclusive():
+            rows = self._connection.execute(
+                f"SELECT {_COLUMNS} FROM transactions "  # noqa: S608
+                "WHERE status = 'issued' AND requester = ? AND confirmed ORDER BY updated DESC",
+                (requester,),
+            ).fetchall()
+            return tuple(_to_record(row) for row in rows)
 
     def pending(self) -> tuple[Record, ...]:
         """See :meth:`pyscep.store.Store.pending`."""

@@ -76,6 +76,14 @@ class Store(Protocol):
     def find_certificate(self, identifier: IssuerAndSerialNumber) -> bytes | None:
         """Return an issued certificate in DER."""
 
+    def issued_to(self, requester: bytes) -> tuple[Record, ...]:
+        """Return the records whose certificate was issued and may be delivered, newest first.
+
+        :param requester: the DER SubjectPublicKeyInfo that signed the requests.
+
+        Source: X-06.
+        """
+
     def pending(self) -> tuple[Record, ...]:
         """Return all records that wait for a decision, oldest first."""
 

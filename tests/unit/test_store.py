@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
+from pyscep import sqlite_store
 from pyscep.errors import ChallengeReused, StoreError, UsageError
 from pyscep.identifiers import IssuerAndSerialNumber
 from pyscep.memory_store import MemoryStore
@@ -41,6 +46,53 @@ ISSUED = replace(
 REFUSED = replace(
     RECORD, status=RecordStatus.REFUSED, fail_info=3, fail_info_text="Zu spät", transaction_id="Ü"
 )
+
+
+ROOT = Path(__file__).parents[2]
+SHARED = 30
+SHARING = f"""
+import sys
+from datetime import datetime, timezone
+from pyscep.names import build_name
+from pyscep.sqlite_store import SqliteStore
+from pyscep.store import Record, RecordStatus
+
+path, number = sys.argv[1:]
+with SqliteStore(path) as store:
+    for name in map(str, range({SHARED})):
+        record = Record(
+            transaction_id=name,
+            status=RecordStatus.PENDING,
+            requester=number.encode(),
+            csr=b"",
+            updated=datetime.now(timezone.utc),
+        )
+        kept = store.update(name, lambda present: None if present else record)
+        if kept == record:
+            print(name)
+        store.next_crl_number(build_name("CN=CA"))
+"""
+
+
+FORKING = """
+import os, sys
+from pyscep.errors import StoreError
+from pyscep.names import build_name
+from pyscep.sqlite_store import SqliteStore
+
+with SqliteStore(sys.argv[1]) as store:
+    child = os.fork()
+    if child == 0:
+        try:
+            store.pending()
+        except StoreError as error:
+            print(error, flush=True)
+        with SqliteStore(sys.argv[1]) as own:
+            own.next_crl_number(build_name("CN=CA"))
+        os._exit(0)
+    os.waitpid(child, 0)
+    store.pending()
+"""
 
 
 def put(store: Store, record: Record) -> None:
@@ -107,6 +159,27 @@ class TestEveryStore:
         for record in (later, REFUSED, replace(ISSUED, transaction_id="I"), RECORD, earlier):
             put(store, record)
         assert [each.transaction_id for each in store.pending()] == ["Z", "T1", "A"]
+
+    @pytest.mark.conforms("X-06")
+    def test_finds_what_a_key_was_issued(self, store: Store) -> None:
+        for record in (
+            RECORD,
+            replace(ISSUED, transaction_id="not delivered", consumed=None),
+            replace(REFUSED, requester=RECORD.requester),
+            replace(ISSUED, transaction_id="old", confirmed=True, consumed=None),
+            replace(
+                ISSUED,
+                transaction_id="new",
+                confirmed=True,
+                consumed=None,
+                updated=keys.NOW + timedelta(seconds=1),
+            ),
+            replace(ISSUED, transaction_id="other", confirmed=True, requester=b"\x30\x01\x00"),
+        ):
+            put(store, record)
+        found = store.issued_to(RECORD.requester)
+        assert [record.transaction_id for record in found] == ["new", "old"]
+        assert store.issued_to(b"nobody") == ()
 
     @pytest.mark.conforms("H-04", "H-11")
     def test_a_consumed_value_belongs_to_one_transaction(self, store: Store) -> None:
@@ -194,6 +267,24 @@ class TestSqliteStore:
             with pytest.raises(StoreError, match=str(path)):
                 SqliteStore(path)
 
+    def test_an_older_file_is_brought_up_to_date(self, tmp_path: Path) -> None:
+        path = tmp_path / "old.db"
+        with closing(sqlite3.connect(path)) as connection:
+            connection.executescript(sqlite_store._STEPS[0])
+            connection.execute(f"PRAGMA application_id = {sqlite_store._APPLICATION_ID}")
+            connection.execute("PRAGMA user_version = 1")
+            connection.execute(
+                "INSERT INTO transactions (transaction_id, status, requester, csr, updated, "
+                "confirmed) VALUES ('T1', 'pending', x'3000', x'300100', ?, 1)",
+                (keys.NOW.isoformat(timespec="microseconds"),),
+            )
+            connection.commit()
+        for _ in range(2):
+            with SqliteStore(path) as store:
+                assert store.get("T1") == RECORD
+                assert store._number("PRAGMA user_version") == len(sqlite_store._STEPS)
+                assert store._number("SELECT count(*) FROM sqlite_master WHERE type = 'index'") == 2
+
     def test_closed(self, tmp_path: Path) -> None:
         store = SqliteStore(tmp_path / "a.db")
         store.close()
@@ -212,6 +303,84 @@ class TestSqliteStore:
             blocker.rollback()
             blocker.close()
             put(store, ISSUED)
+
+    def test_a_full_disk(self, tmp_path: Path) -> None:
+        """SQLite is told that there is no more room, which is what it hears from a full disk."""
+        with SqliteStore(tmp_path / "a.db") as store:
+            put(store, RECORD)
+            store._connection.execute("PRAGMA max_page_count = 1")
+            large = replace(ISSUED, transaction_id="T2", certificate=bytes(1_000_000))
+            with pytest.raises(StoreError, match=r"full.*nothing was changed"):
+                put(store, large)
+            assert (store.get("T1"), store.get("T2")) == (RECORD, None)
+            store._connection.execute("PRAGMA max_page_count = 100000")
+            put(store, large)
+            assert store.get("T2") == large
+
+    def test_a_commit_that_fails_is_undone(self, tmp_path: Path) -> None:
+        with SqliteStore(tmp_path / "a.db") as store:
+            store._connection.execute("CREATE TABLE parent (id INTEGER PRIMARY KEY)")
+            store._connection.execute("PRAGMA foreign_keys = ON")
+            store._connection.execute(
+                "CREATE TABLE child (id REFERENCES parent DEFERRABLE INITIALLY DEFERRED)"
+            )
+
+            def change(_: Record | None) -> Record:
+                store._connection.execute("INSERT INTO child VALUES (1)")
+                return RECORD
+
+            with pytest.raises(StoreError, match="nothing was changed"):
+                store.update("T1", change)
+            assert store.get("T1") is None
+            put(store, RECORD)
+            assert store.get("T1") == RECORD
+
+    def test_a_file_that_was_damaged(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.db"
+        with SqliteStore(path) as store:
+            put(store, replace(ISSUED, certificate=bytes(100_000)))
+        size = path.stat().st_size
+        with path.open("r+b") as file:
+            file.seek(4096)
+            file.write(b"\xff" * (size - 4096))
+        with SqliteStore(path) as store, pytest.raises(StoreError, match="malformed"):
+            store.get("T1")
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+    def test_a_child_has_to_open_its_own(self, tmp_path: Path) -> None:
+        # In a process of its own, as forking one that has threads is no good.
+        done = subprocess.run(
+            [sys.executable, "-c", FORKING, tmp_path / "a.db"],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=ROOT,
+        )
+        assert "was opened before this process was forked; open it anew." in done.stdout
+        with SqliteStore(tmp_path / "a.db") as store:
+            assert store.next_crl_number(ISSUER) == 2
+
+    @pytest.mark.conforms("X-16")
+    def test_processes_share_a_file(self, tmp_path: Path) -> None:
+        """Each adds to the same numbers, and each transaction is made by one of them."""
+        path = tmp_path / "a.db"
+        SqliteStore(path).close()
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-c", SHARING, str(path), str(number)],
+                stdout=subprocess.PIPE,
+                text=True,
+                cwd=ROOT,
+            )
+            for number in range(3)
+        ]
+        outputs = [process.communicate()[0].split() for process in processes]
+        assert [process.returncode for process in processes] == [0, 0, 0]
+        won = [name for output in outputs for name in output]
+        assert sorted(won, key=int) == [str(number) for number in range(SHARED)]
+        with SqliteStore(path) as store:
+            assert store.next_crl_number(ISSUER) == 3 * SHARED + 1
+            assert len(store.pending()) == SHARED
 
     def test_times_are_kept_to_the_microsecond(self, tmp_path: Path) -> None:
         moment = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=timezone.utc)

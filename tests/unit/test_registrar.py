@@ -1,0 +1,185 @@
+"""What a CA does with requests for what there is already, and whose certificates it believes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyscep.certificates import Certificate
+from pyscep.errors import StoreError
+from pyscep.exchange import Exchange, pkcs_req, renewal_req
+from pyscep.handlers import ApprovalHandler, Defer, EnrolmentRequest, Issue, SignerTrust
+from pyscep.http import HttpRequest
+from pyscep.identifiers import IssuerAndSerialNumber
+from pyscep.messages import FailInfo
+from pyscep.registrar import DuplicatePolicy
+from pyscep.responder import Responder
+from pyscep.sqlite_store import SqliteStore
+from pyscep.store import Record, RecordStatus
+from pyscep.transaction import Failure, Pending, Success, require_success
+from tests.helpers import keys, responders
+from tests.helpers.responders import begin, certified, new_responder, send, trust
+
+
+class Counting:
+    """A handler that issues whatever it is asked for, and counts."""
+
+    def __init__(self) -> None:
+        self.asked: list[EnrolmentRequest] = []
+
+    def decide(self, request: EnrolmentRequest) -> Issue | Defer:
+        self.asked.append(request)
+        return Issue()
+
+
+def enrolled(responder: Responder, **options: Any) -> Certificate:
+    return require_success(send(responder, begin(responder, **options))).certificate
+
+
+def refused(responder: Responder, exchange: Exchange) -> Failure:
+    reply = send(responder, exchange)
+    assert isinstance(reply, Failure), reply
+    assert reply.fail_info is FailInfo.BAD_REQUEST
+    return reply
+
+
+@pytest.mark.conforms("X-06")
+class TestDuplicates:
+    """A client lost the answer, and asks again in a new transaction."""
+
+    def test_reissue(self) -> None:
+        responder = new_responder(handler=Counting())
+        assert responder.duplicates is DuplicatePolicy.REISSUE
+        first, second = enrolled(responder), enrolled(responder)
+        assert first.public_key == second.public_key
+        assert first.serial_number != second.serial_number
+
+    def test_return_the_same(self) -> None:
+        handler = Counting()
+        responder = new_responder(handler=handler, duplicates=DuplicatePolicy.RETURN_SAME)
+        first = enrolled(responder)
+        # A challenge for one use would be used up by now, so nobody is asked about it.
+        assert enrolled(responder, challenge_password=None) == first
+        assert len(handler.asked) == 1
+
+    def test_refuse(self) -> None:
+        handler = Counting()
+        responder = new_responder(handler=handler, duplicates=DuplicatePolicy.REFUSE)
+        exchange = begin(responder)
+        first = require_success(send(responder, exchange)).certificate
+        reply = refused(responder, begin(responder))
+        assert reply.fail_info_text == "This key has a certificate already."
+        # The same transaction is no duplicate but a retransmission (X-07).
+        assert require_success(send(responder, exchange)).certificate == first
+        assert len(handler.asked) == 1
+
+    @pytest.mark.parametrize("policy", [DuplicatePolicy.RETURN_SAME, DuplicatePolicy.REFUSE])
+    def test_what_is_no_duplicate(self, policy: DuplicatePolicy) -> None:
+        clock = [keys.NOW]
+        responder = new_responder(handler=Counting(), duplicates=policy, now=lambda: clock[0])
+        first = enrolled(responder)
+        assert enrolled(responder, number=3).serial_number != first.serial_number
+        asked = responders.csr(subject="CN=somebody else")
+        other = pkcs_req(asked, identity=responders.self_signed(asked), ca=trust(responder))
+        assert require_success(send(responder, other)).certificate.subject == asked.subject
+        # A renewal is wanted to be new.
+        identity = replace(certified(), certificate=first)
+        renewal = renewal_req(responders.csr(1), identity=identity, ca=trust(responder))
+        assert isinstance(send(responder, renewal), Success)
+
+        # Neither revoked nor expired certificates are in the way.
+        for record in responder.store.issued_to(first.public_key):
+            responder.revoke(responder.registrar._certificate_of(record))
+        second = enrolled(responder)
+        clock[0] += timedelta(days=366)
+        assert enrolled(responder) != second
+
+    @pytest.mark.parametrize("policy", [DuplicatePolicy.RETURN_SAME, DuplicatePolicy.REFUSE])
+    def test_only_who_holds_the_key_hears_of_it(self, policy: DuplicatePolicy) -> None:
+        """A certificate of another CA for the same key proves nothing about who asks."""
+        handler = Counting()
+        responder = new_responder(handler=handler, duplicates=policy)
+        enrolled(responder)
+        foreign = keys.certify("CN=x", key=keys.rsa(4), issuer=keys.stranger())
+        exchange = pkcs_req(responders.csr(), identity=foreign, ca=trust(responder))
+        assert isinstance(send(responder, exchange), Success)
+        assert handler.asked[-1].trust is SignerTrust.FOREIGN
+
+    def test_what_waits_is_no_certificate(self) -> None:
+        responder = new_responder(handler=ApprovalHandler(), duplicates=DuplicatePolicy.RETURN_SAME)
+        first, second = begin(responder), begin(responder)
+        assert isinstance(send(responder, first), Pending)
+        assert isinstance(send(responder, second), Pending)
+        approved = responder.approve(first.transaction.transaction_id)
+        third = begin(responder)
+        assert require_success(send(responder, third)).certificate == approved
+
+
+class TestOtherIssuers:
+    @pytest.mark.conforms("R-06", "W-08")
+    def test_certificates_of_an_alternate_ca_renew_if_it_is_named(self) -> None:
+        other = responders.new_authority(key=keys.rsa(5), subject="CN=the other CA")
+        identity = certified(by=other)
+        handler = Counting()
+        strict = new_responder(handler=handler)
+        exchange = renewal_req(responders.csr(3), identity=identity, ca=trust(strict))
+        assert isinstance(send(strict, exchange), Failure)
+        responder = replace(strict, other_issuers=(other.issuer,))
+        assert isinstance(send(responder, exchange), Success)
+        assert [each.trust for each in handler.asked] == [SignerTrust.TRUSTED]
+        responder.store.revoke(IssuerAndSerialNumber.of(identity.certificate), at=keys.NOW)
+        exchange = renewal_req(responders.csr(3), identity=identity, ca=trust(responder))
+        assert isinstance(send(responder, exchange), Failure)
+
+    @pytest.mark.conforms("N-06", "N-07", "W-17", "R-06")
+    def test_before_a_rollover_a_certificate_renews_under_the_next_ca(self) -> None:
+        following = responders.authority().roll_over(
+            not_before=keys.NOW, lifetime=timedelta(days=7300), key=keys.rsa(6)
+        )
+        responder = new_responder(next_authority=following)
+        after = responders.client_of(responder).get_next_ca_cert(current=trust(responder), at=None)
+        exchange = renewal_req(responders.csr(3), identity=certified(), ca=after)
+        certificate = require_success(send(responder, exchange)).certificate
+        certificate.signed.verify(following.issuer.public_key, provider=keys.provider())
+
+        # And afterwards, when the next CA is the present one and the old one is named.
+        later = new_responder(authority=following, other_issuers=(responders.authority().issuer,))
+        exchange = renewal_req(responders.csr(3), identity=certified(), ca=trust(later))
+        assert isinstance(send(later, exchange), Success)
+
+
+@contextmanager
+def full(store: SqliteStore) -> Iterator[None]:
+    store._connection.execute("PRAGMA max_page_count = 1")
+    yield
+    store._connection.execute("PRAGMA max_page_count = 100000")
+
+
+@pytest.mark.conforms("X-07", "T-23")
+def test_what_cannot_be_remembered_is_not_issued(tmp_path: Path) -> None:
+    """With the disk full the client hears 503, and its next try succeeds."""
+    with SqliteStore(tmp_path / "scep.db") as store:
+        responder = new_responder(store=store)
+        exchange = begin(responder)
+        filler = Record(
+            transaction_id="filler",
+            status=RecordStatus.PENDING,
+            requester=b"",
+            csr=bytes(20_000),
+            updated=keys.NOW,
+        )
+        store.update("filler", lambda _: filler)
+        url = f"{responders.URL}?operation=PKIOperation"
+        with full(store):
+            response = responder.handle(HttpRequest(method="POST", url=url, body=exchange.message))
+            assert response.status == 503
+            with pytest.raises(StoreError):
+                responder.answer(exchange.message)
+        assert store.get(exchange.transaction.transaction_id) is None
+        assert isinstance(send(responder, exchange), Success)
