@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 
 from pyscep import asn1, der, extensions
@@ -15,6 +15,7 @@ from pyscep.certificates import (
     key_type_of,
 )
 from pyscep.crypto import CryptoProvider, default_provider
+from pyscep.errors import UsageError
 from pyscep.extensions import ExtendedKeyUsage, Extension, KeyUsage
 from pyscep.handlers import Issue
 from pyscep.keys import PrivateKey
@@ -28,12 +29,8 @@ from pyscep.pkcs10 import (
     signing_algorithm,
 )
 
-ALL_CA_USAGES = (
-    KeyUsage.DIGITAL_SIGNATURE,
-    KeyUsage.KEY_ENCIPHERMENT,
-    KeyUsage.KEY_CERT_SIGN,
-    KeyUsage.CRL_SIGN,
-)
+_SIGNING_CA_USAGES = (KeyUsage.DIGITAL_SIGNATURE, KeyUsage.KEY_CERT_SIGN, KeyUsage.CRL_SIGN)
+ALL_CA_USAGES = (*_SIGNING_CA_USAGES, KeyUsage.KEY_ENCIPHERMENT)
 """What a CA may do that also signs replies and receives requests (G-11)."""
 _REQUESTABLE = frozenset((asn1.SUBJECT_ALT_NAME, asn1.KEY_USAGE, asn1.EXTENDED_KEY_USAGE))
 """The extensions that a client may ask for; never basicConstraints (R-11)."""
@@ -50,8 +47,8 @@ class EphemeralCa:
 
     identity: Identity
     """The certificate and key that issue."""
-    parents: tuple[Certificate, ...]
-    """The certificates above it, up to the root."""
+    parents: tuple[Identity, ...]
+    """The CAs above it, up to the root."""
     signer: Identity
     """Who signs replies: the CA itself, or an RA."""
     recipients: tuple[Identity, ...]
@@ -71,10 +68,10 @@ class EphemeralCa:
         subject: NameLike = "CN=pyscep test CA",
         key: PrivateKey | None = None,
         key_bits: int = 2048,
-        intermediate: bool = False,
+        intermediates: int = 0,
         separate_ra: bool = False,
         single_ra: bool = False,
-        ca_key_usage: tuple[KeyUsage, ...] = ALL_CA_USAGES,
+        ca_key_usage: tuple[KeyUsage, ...] | None = None,
         ca_lifetime: timedelta = timedelta(days=3650),
         lifetime: timedelta = timedelta(days=365),
         publish_root: bool = True,
@@ -83,32 +80,31 @@ class EphemeralCa:
         """Make a CA.
 
         :param now: start of its validity, with a time zone; the present if left out.
-        :param key: the key of the issuing CA; a new RSA key of *key_bits* if left out.
-        :param intermediate: let a root issue the issuing CA.
+        :param key: the key of the issuing CA, RSA or EC; a new RSA key if left out. Nothing can be
+            encrypted to an EC key, so it needs an RA, whose keys are RSA.
+        :param key_bits: size of all RSA keys that are made.
+        :param intermediates: how many CAs there are below the root; the last of them issues.
         :param separate_ra: make two RA certificates, one to sign replies and one to decrypt.
         :param single_ra: make one RA certificate for both.
+        :param ca_key_usage: the keyUsage of the issuing CA; all that its key can do if left out.
         :param ca_lifetime: how long the CA's own certificates are valid.
+        :raises UsageError: an EC key without an RA, both kinds of RA, or a negative number.
 
-        Source: G-03, G-04, G-08, G-11, S-16.
+        Source: G-03, G-04, G-08, G-11, G-13, S-16.
         """
         chosen = provider or default_provider()
         start = now or datetime.now(timezone.utc)
+        ca_key = key or chosen.generate_rsa_key(key_bits)
+        _check_roles(ca_key, intermediates, separate_ra=separate_ra, single_ra=single_ra)
         maker = _Maker(chosen, start, start + ca_lifetime, key_bits)
-        parents: tuple[Certificate, ...] = ()
-        ca_key = key or maker.new_key()
-        if intermediate:
-            root = maker.authority("CN=pyscep test root", maker.new_key(), None, ALL_CA_USAGES)
-            identity = maker.authority(subject, ca_key, root, ca_key_usage)
-            parents = (root.certificate,)
-        else:
-            identity = maker.authority(subject, ca_key, None, ca_key_usage)
-        signer, recipient = identity, identity
-        if separate_ra:
-            signer = maker.registrar("RA sign", identity, (KeyUsage.DIGITAL_SIGNATURE,))
-            recipient = maker.registrar("RA encrypt", identity, (KeyUsage.KEY_ENCIPHERMENT,))
-        elif single_ra:
-            both = (KeyUsage.DIGITAL_SIGNATURE, KeyUsage.KEY_ENCIPHERMENT)
-            signer = recipient = maker.registrar("RA", identity, both)
+        parents: tuple[Identity, ...] = ()
+        for level in range(intermediates):
+            name = f"CN=pyscep test CA {level}" if level else "CN=pyscep test root"
+            above = parents[0] if parents else None
+            parents = (maker.authority(name, maker.new_key(), above, ALL_CA_USAGES), *parents)
+        usages = ca_key_usage or _usages_of(ca_key)
+        identity = maker.authority(subject, ca_key, parents[0] if parents else None, usages)
+        signer, recipient = maker.registrars(identity, separate_ra=separate_ra, single_ra=single_ra)
         return cls(
             identity=identity,
             parents=parents,
@@ -127,7 +123,7 @@ class EphemeralCa:
     @property
     def root(self) -> Certificate:
         """The root certificate, whose fingerprint a client pins."""
-        return self.parents[-1] if self.parents else self.issuer
+        return self.parents[-1].certificate if self.parents else self.issuer
 
     @property
     def published(self) -> tuple[Certificate, ...]:
@@ -137,8 +133,9 @@ class EphemeralCa:
             for identity in (self.signer, *self.recipients)
             if identity is not self.identity
         )
-        above = self.parents if self.publish_root else self.parents[:-1]
-        return tuple(dict.fromkeys((*registrars, self.issuer, *above)))
+        above = [parent.certificate for parent in self.parents]
+        told = above if self.publish_root else above[:-1]
+        return tuple(dict.fromkeys((*registrars, self.issuer, *told)))
 
     def issue(self, csr: CertificationRequest, decision: Issue, *, at: datetime) -> Certificate:
         """Issue a certificate with the requested names and usages, and no others.
@@ -218,6 +215,9 @@ class EphemeralCa:
     ) -> bytes:
         """Return a fresh CRL in DER, valid for a day.
 
+        The CA keeps no list itself: a responder's store does, see
+        :meth:`pyscep.responder.Responder.revoke`.
+
         :param revoked: serial numbers and dates; none if left out.
 
         Source: RFC 5280 section 5.1; Q-06.
@@ -246,19 +246,52 @@ class EphemeralCa:
     def roll_over(
         self, *, not_before: datetime, lifetime: timedelta, key: PrivateKey | None = None
     ) -> EphemeralCa:
-        """Return the CA that follows this one: the same name, a new key, its own certificate.
+        """Return the CA that follows this one: the same names and roles, new keys.
 
-        Give it to :attr:`pyscep.responder.Responder.next_authority`.
+        It stands below the same parents, if there are any. Give it to
+        :attr:`pyscep.responder.Responder.next_authority`.
+
+        :param key: the new key of the issuing CA; a new RSA key if left out.
+        :raises UsageError: an EC key where there is no RA.
 
         Source: RFC 8894 section 4.7; N-01, N-02, N-06, N-10.
         """
-        return EphemeralCa.create(
-            now=not_before,
-            subject=self.issuer.subject,
-            key=key,
-            ca_lifetime=lifetime,
-            lifetime=self.lifetime,
-            provider=self.provider,
+        single_ra = self.signer in self.recipients and self.signer is not self.identity
+        separate_ra = self.signer not in self.recipients
+        new_key = key or self.provider.generate_rsa_key(2048)
+        _check_roles(new_key, 0, separate_ra=separate_ra, single_ra=single_ra)
+        maker = _Maker(self.provider, not_before, not_before + lifetime, 2048)
+        usages = tuple(self.issuer.key_usage or ())
+        if key_type_of(new_key.public_key) is not self.issuer.key_type:
+            usages = _usages_of(new_key)
+        parent = self.parents[0] if self.parents else None
+        identity = maker.authority(self.issuer.subject, new_key, parent, usages)
+        signer, recipient = maker.registrars(identity, separate_ra=separate_ra, single_ra=single_ra)
+        return replace(self, identity=identity, signer=signer, recipients=(recipient,))
+
+
+def _usages_of(key: PrivateKey) -> tuple[KeyUsage, ...]:
+    return ALL_CA_USAGES if key_type_of(key.public_key) is KeyType.RSA else _SIGNING_CA_USAGES
+
+
+def _check_roles(
+    key: PrivateKey, intermediates: int, *, separate_ra: bool, single_ra: bool
+) -> None:
+    if intermediates < 0:
+        raise UsageError(
+            f"There cannot be {intermediates} CAs below the root; use 0 or more.",
+            argument="intermediates",
+        )
+    if separate_ra and single_ra:
+        raise UsageError(
+            "There is either one RA certificate or two; use one of single_ra and separate_ra.",
+            argument="single_ra",
+        )
+    if key_type_of(key.public_key) is not KeyType.RSA and not (separate_ra or single_ra):
+        raise UsageError(
+            "Nothing can be encrypted to the CA's key, as it is not RSA; use single_ra or "
+            "separate_ra.",
+            argument="key",
         )
 
 
@@ -283,6 +316,21 @@ class _Maker:
     ) -> Identity:
         items = [extensions.basic_constraints(ca=True), extensions.key_usage(usages)]
         return self._make(build_name(subject), key, parent, items)
+
+    def registrars(
+        self, identity: Identity, *, separate_ra: bool, single_ra: bool
+    ) -> tuple[Identity, Identity]:
+        """Return who signs and who decrypts."""
+        if separate_ra:
+            return (
+                self.registrar("RA sign", identity, (KeyUsage.DIGITAL_SIGNATURE,)),
+                self.registrar("RA encrypt", identity, (KeyUsage.KEY_ENCIPHERMENT,)),
+            )
+        if single_ra:
+            both = (KeyUsage.DIGITAL_SIGNATURE, KeyUsage.KEY_ENCIPHERMENT)
+            registrar = self.registrar("RA", identity, both)
+            return registrar, registrar
+        return identity, identity
 
     def registrar(self, name: str, parent: Identity, usages: tuple[KeyUsage, ...]) -> Identity:
         items = [extensions.basic_constraints(ca=False), extensions.key_usage(usages)]

@@ -26,7 +26,7 @@ from pyscep.pki_message import parse_pki_message
 from pyscep.responder import AES_CIPHERS, SHA2_DIGESTS, Responder
 from pyscep.store import Store
 from pyscep.testing.draft import Draft, number
-from pyscep.testing.ephemeral_ca import ALL_CA_USAGES, EphemeralCa
+from pyscep.testing.ephemeral_ca import EphemeralCa
 from pyscep.testing.faults import MisbehavingServer, OnDraft, Stage
 
 _DES3 = ContentEncryptionAlgorithm.DES_EDE3_CBC
@@ -60,8 +60,8 @@ class Profile:
     """Whether there are two RA certificates."""
     single_ra: bool = False
     """Whether there is one RA certificate."""
-    intermediate: bool = False
-    """Whether the issuing CA is below a root."""
+    intermediates: int = 0
+    """How many CAs there are below the root."""
     ca_key_usage: tuple[KeyUsage, ...] | None = None
     """The keyUsage of the issuing CA."""
     always_pkcs7: bool = False
@@ -94,8 +94,8 @@ class Profile:
             key=key,
             separate_ra=self.separate_ra,
             single_ra=self.single_ra,
-            intermediate=self.intermediate,
-            ca_key_usage=self.ca_key_usage or ALL_CA_USAGES,
+            intermediates=self.intermediates,
+            ca_key_usage=self.ca_key_usage,
         )
 
     def make_responder(
@@ -332,7 +332,7 @@ STEP_CA = Profile(
     line_end="\r\n",
     final_line_end=False,
     methods=frozenset(("POST",)),
-    intermediate=True,
+    intermediates=1,
     renewal_needs_challenge=True,
     unanswered=_NO_QUERIES,
     reply_cipher=ContentEncryptionAlgorithm.DES_CBC,

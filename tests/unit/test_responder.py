@@ -791,7 +791,7 @@ class TestSecrecy:
 
 
 def test_a_responder_of_several_certificates_answers_what_is_encrypted_to_its_ra() -> None:
-    authority = responders.new_authority(separate_ra=True, intermediate=True, key=keys.rsa(0))
+    authority = responders.new_authority(separate_ra=True, intermediates=1, key=keys.rsa(0))
     responder = new_responder(authority=authority)
     ca = CaCertificates(certificates=authority.published).authenticate(
         anchors=[authority.root], at=keys.NOW
