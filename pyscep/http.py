@@ -431,6 +431,14 @@ def _parse_post(
     return ScepRequest(operation=Operation.PKI_OPERATION, message=request.body)
 
 
+def operation_of(request: HttpRequest) -> Operation | None:
+    """Return the operation that a request names; ``None`` for none that there is.
+
+    Source: RFC 8894 section 4.1; T-13.
+    """
+    return _operation(request.url.partition("?")[2])
+
+
 def _operation(query: str) -> Operation | None:
     name = _unescape(_parameter(query, "operation") or "").lower()
     return next((known for known in Operation if known.value.lower() == name), None)

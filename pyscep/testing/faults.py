@@ -20,7 +20,7 @@ from pyscep.algorithms import ContentEncryptionAlgorithm, DigestAlgorithm
 from pyscep.capabilities import Capability, format_capabilities
 from pyscep.certificates import Identity
 from pyscep.errors import UsageError
-from pyscep.http import HttpRequest, HttpResponse
+from pyscep.http import HttpRequest, HttpResponse, Operation, operation_of
 from pyscep.messages import CertRep, FailInfo, MessageType, PkiStatus
 from pyscep.pki_message import VerifiedMessage
 from pyscep.responder import Responder
@@ -551,17 +551,19 @@ class Misbehaviour:
         self.faults = faults
         self.changed = 0
 
-    @property
-    def wire(self) -> Wire | None:
-        """The fault of the connection, if one is switched on."""
+    def wire_of(self, request: HttpRequest) -> Wire | None:
+        """Return the fault of the connection for the answer to a PKIOperation, if one is on."""
+        if operation_of(request) not in (None, Operation.PKI_OPERATION):
+            return None
         return next((e.wire for e in self._effects() if isinstance(e, OnWire)), None)
 
     def handle(self, request: HttpRequest) -> HttpResponse:
         """Answer one HTTP request, with everything that is switched on."""
         faulty = replace(self.responder, encoder=self._encode)
         response = faulty.handle(request)
-        kind = OnCapabilities if "operation=GetCACaps" in request.url else OnResponse
-        if "operation=GetCACert" in request.url:
+        operation = operation_of(request)
+        kind = OnCapabilities if operation is Operation.GET_CA_CAPS else OnResponse
+        if operation not in (None, Operation.GET_CA_CAPS, Operation.PKI_OPERATION):
             return response
         for effect in self._effects():
             if isinstance(effect, kind):
@@ -619,7 +621,7 @@ class MisbehavingServer(ScepServer):
             path=path,
             port=port,
             limits=responder.limits,
-            wire=lambda: self.misbehaviour.wire,
+            wire=self.misbehaviour.wire_of,
         )
 
     @property

@@ -18,6 +18,7 @@ from pyscep.limits import DEFAULT_LIMITS, Limits
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+_MOST_DIGITS = 18
 Handle = Callable[[HttpRequest], HttpResponse]
 
 
@@ -28,7 +29,7 @@ def wsgi_application(
 
     :param limits: bodies larger than ``message_size`` are refused unread.
 
-    Source: T-09, T-15, T-28, T-29.
+    Source: T-09, T-15, T-17, T-28, T-29.
     """
 
     def application(environment: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -61,12 +62,26 @@ def _request(environment: dict[str, Any], limits: Limits) -> HttpRequest:
 
 
 def _body(environment: dict[str, Any], limits: Limits) -> bytes:
-    length = environment.get("CONTENT_LENGTH") or "0"
-    if not (length.isascii() and length.isdecimal()):
+    length = environment.get("CONTENT_LENGTH") or ""
+    stream = environment["wsgi.input"]
+    if not length and environment.get("wsgi.input_terminated"):
+        # A chunked body, of which the server knows the end (T-17).
+        body: bytes = stream.read(limits.message_size + 1)
+        return _not_too_large(body, len(body), limits)
+    if not length:
+        return b""
+    if not (length.isascii() and length.isdecimal() and len(length) <= _MOST_DIGITS):
         raise HttpError("The Content-Length is not a number.", status=400)
-    if int(length) > limits.message_size:
+    _not_too_large(b"", int(length), limits)
+    body = stream.read(int(length))
+    if len(body) != int(length):
+        raise HttpError("The body is shorter than its Content-Length.", status=400)
+    return body
+
+
+def _not_too_large(body: bytes, size: int, limits: Limits) -> bytes:
+    if size > limits.message_size:
         raise HttpError("The message is too large.", status=413)
-    body: bytes = environment["wsgi.input"].read(int(length))
     return body
 
 
