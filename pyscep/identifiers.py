@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pyscep import der
 from pyscep.certificates import Certificate, key_identifier_of

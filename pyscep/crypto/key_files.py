@@ -23,7 +23,6 @@ from pyscep.algorithms import (
     KeyType,
     SignatureAlgorithm,
 )
-from pyscep.crypto.pem import PemBlock
 from pyscep.errors import (
     DecodeError,
     DecryptionFailed,
@@ -34,6 +33,7 @@ from pyscep.errors import (
     WeakAlgorithm,
 )
 from pyscep.limits import DEFAULT_LIMITS, Limits
+from pyscep.pem import PemBlock
 
 CURVE_OIDS = {
     "1.2.840.10045.3.1.7": "secp256r1",

@@ -37,7 +37,6 @@ from pyscep.crypto.key_files import (
     refuse_signature_of_other_key,
     to_pkcs8,
 )
-from pyscep.crypto.pem import PemBlock, read_pem
 from pyscep.errors import (
     DecodeError,
     DecryptionFailed,
@@ -48,6 +47,7 @@ from pyscep.errors import (
 )
 from pyscep.keys import PrivateKey, require_decryption, require_signing
 from pyscep.limits import DEFAULT_LIMITS, Limits
+from pyscep.pem import PemBlock, read_private_key
 
 _RSA_SIZES = (1024, 2048, 3072, 4096)
 _CURVES: dict[str, ec.EllipticCurve] = {
@@ -339,7 +339,7 @@ class PycaProvider:
         Source: RFC 5958, RFC 8017 appendix A.1.2, RFC 5915; S-19, S-20, S-24.
         """
         self.limits.check_size(len(data), what="The key file")
-        block = read_pem(data)
+        block = read_private_key(data)
         if block is not None and block.cipher is not None:
             return self._private_key(_load_legacy_pem(block, password))
         tools = PasswordTools(

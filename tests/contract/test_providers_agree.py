@@ -16,7 +16,6 @@ from pyscep.algorithms import (
     SignatureAlgorithm,
 )
 from pyscep.crypto import CryptoProvider, default_provider
-from pyscep.crypto.pem import read_pem
 from pyscep.errors import (
     DecodeError,
     DecryptionFailed,
@@ -29,6 +28,7 @@ from pyscep.errors import (
 )
 from pyscep.keys import PrivateKey
 from pyscep.limits import Limits
+from pyscep.pem import read_private_key
 
 pytest.importorskip("cryptography", reason="the extra [cryptography] is not installed")
 
@@ -307,7 +307,7 @@ def test_only_oscrypto_has_the_derivation_of_pkcs12() -> None:
 
 
 def test_a_private_key_that_openssl_does_not_load(ec_pem: bytes) -> None:
-    block = read_pem(ec_pem)
+    block = read_private_key(ec_pem)
     assert block is not None
     position = block.contents.index(b"\x04\x20") + 2
     # More than the order of the curve, which oscrypto does not look at.
