@@ -80,6 +80,7 @@ class OtherRecipient:
 
 
 Recipient = Union[KeyTransRecipient, OtherRecipient]
+"""Any RecipientInfo."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

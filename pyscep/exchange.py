@@ -91,6 +91,7 @@ class ReplyRules:
 
 
 DEFAULT_RULES = ReplyRules()
+"""The rules used where the caller gives none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -110,6 +110,7 @@ class Refuse:
 
 
 Decision = Union[Issue, Defer, Refuse]
+"""What a handler can say about a request."""
 
 
 class RequestHandler(Protocol):

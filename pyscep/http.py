@@ -27,6 +27,7 @@ from pyscep.limits import DEFAULT_LIMITS, Limits
 DEFAULT_PATH = "/cgi-bin/pkiclient.exe"
 """The path for a URL that has none (RFC 8894 section 4.1; T-08)."""
 
+# The Content-Types of the answers (RFC 8894 section 4; T-20).
 CA_CERT_TYPE = "application/x-x509-ca-cert"
 CA_RA_CERT_TYPE = "application/x-x509-ca-ra-cert"
 CA_RA_CERT_CHAIN_TYPE = "application/x-x509-ca-ra-cert-chain"
@@ -35,6 +36,7 @@ PKI_MESSAGE_TYPE = "application/x-pki-message"
 TEXT_TYPE = "text/plain"
 
 Headers = tuple[tuple[str, str], ...]
+"""Names and values, in the order of the wire; a name may occur twice."""
 
 
 class Operation(Enum):

@@ -309,6 +309,7 @@ class UnverifiedMessage:
         """Check the signature with the one of *signers*, all trusted, that the message names.
 
         :param minimum_digest: the weakest hash that is accepted.
+        :raises UsageError: there is none in *signers*.
         :raises SignatureInvalid: signed by somebody else, or wrongly.
         :raises WeakAlgorithm: a forbidden hash, or one below *minimum_digest*.
         :raises UnsupportedError: an unknown algorithm.

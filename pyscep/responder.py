@@ -76,7 +76,9 @@ AES_CIPHERS = frozenset(
         ContentEncryptionAlgorithm.AES256_CBC,
     )
 )
+"""The content ciphers that requests may use unless told otherwise."""
 SHA2_DIGESTS = frozenset((DigestAlgorithm.SHA256, DigestAlgorithm.SHA384, DigestAlgorithm.SHA512))
+"""The hashes that requests may be signed with unless told otherwise."""
 
 
 def anybody_may_query(signer: Certificate, identifier: IssuerAndSerialNumber) -> bool:
