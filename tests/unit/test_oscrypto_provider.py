@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import copy
 import gc
 import hashlib
 import os
 import pickle
 import shutil
-import socket
 import ssl
 import subprocess
-import threading
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -1307,39 +1306,39 @@ def test_no_secret_in_any_error(rsa: OscryptoPrivateKey) -> None:
 # --------------------------------------------------------------------------- the error queue, TLS
 
 
-def serve_tls(server: socket.socket, certificate: Path, key: Path) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    connection, _ = server.accept()
-    with context.wrap_socket(connection, server_side=True) as tls:
-        tls.recv(100)
-        tls.sendall(b"first")
-        tls.recv(100)
-        tls.sendall(b"second")
+def tls_pair(folder: Path) -> tuple[ssl.SSLObject, Callable[[bytes], None]]:
+    """Return the client's end of a TLS connection in memory, and what makes the server send."""
+    client_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client_context.check_hostname = False
+    client_context.load_verify_locations(folder / "certificate")
+    server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server_context.load_cert_chain(folder / "certificate", folder / "key")
+    # No tickets, which would come at a moment of the server's own.
+    server_context.num_tickets = 0
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = client_context.wrap_bio(to_client, to_server)
+    server = server_context.wrap_bio(to_server, to_client, server_side=True)
+    for end in (client, server, client, server):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            end.do_handshake()
+
+    def send(octets: bytes) -> None:
+        server.write(octets)
+
+    return client, send
 
 
 def talk_tls(folder: Path, between: Callable[[], None]) -> bytes:
-    """Read twice from a TLS server, and do something between; return what was read."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.load_verify_locations(folder / "certificate")
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(
-            target=serve_tls, args=(server, folder / "certificate", folder / "key")
-        )
-        thread.start()
-        try:
-            with (
-                socket.create_connection(server.getsockname(), timeout=10) as plain,
-                context.wrap_socket(plain) as tls,
-            ):
-                tls.sendall(b"?")
-                first = tls.recv(100)
-                between()
-                tls.sendall(b"?")
-                return first + tls.recv(100)
-        finally:
-            thread.join(10)
+    """Read from a TLS server, do something, and read on: first nothing, then what is sent then."""
+    client, send = tls_pair(folder)
+    send(b"first")
+    read = client.read(100)
+    between()
+    # Only where there is nothing to read does the ssl module look into the queue.
+    with contextlib.suppress(ssl.SSLWantReadError):
+        client.read(100)
+    send(b"second")
+    return read + client.read(100)
 
 
 @pytest.fixture
@@ -1408,7 +1407,6 @@ def test_loading_leaves_the_queue_empty(
 
 
 @needs_openssl
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.skipif(load_oscrypto().openssl_version is None, reason="not OpenSSL")
 def test_tls_fails_without_draining(rsa: OscryptoPrivateKey, tls_files: Path) -> None:
     """Show that the trap is real, or that this OpenSSL or ssl module has none."""
