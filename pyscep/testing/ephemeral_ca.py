@@ -40,7 +40,7 @@ _REQUESTABLE = frozenset((asn1.SUBJECT_ALT_NAME, asn1.KEY_USAGE, asn1.EXTENDED_K
 class EphemeralCa:
     """A CA whose keys never leave the process; make it with :meth:`create`.
 
-    It fits :class:`pyscep.responder.Authority`; :meth:`pyscep.responder.Responder.revoke` revokes.
+    It fits :class:`pyscep.registrar.Authority`; :meth:`pyscep.responder.Responder.revoke` revokes.
 
     Source: RFC 8894 section 2.1.2; G-11, R-11, S-16, Q-06, N-10.
     """
