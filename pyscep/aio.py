@@ -9,10 +9,11 @@ each step of the flow runs in a thread.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pyscep.ca import CaCertificates, TrustedCa
 from pyscep.capabilities import Algorithms, Capabilities
@@ -37,11 +38,15 @@ AsyncTransport = Callable[[HttpRequest], Awaitable[HttpResponse]]
 async def run(flow: Flow[T], send: AsyncTransport, *, blocking: bool = False) -> T:
     """Drive *flow* with a coroutine that does HTTP, and return its result.
 
+    Cancelled while a thread is in a step, it ends at once, and the flow when the step has ended: a
+    thread cannot be stopped.
+
     :param blocking: whether each step runs in a thread, because a key in it is slow.
     :raises ScepError: whatever the flow or *send* raises.
     """
     result: list[T] = []
     response: HttpResponse | None = None
+    in_thread: asyncio.Future[HttpRequest | None] | None = None
 
     def step() -> HttpRequest | None:
         # StopIteration cannot pass through a future, so the end is turned into a value here.
@@ -53,12 +58,30 @@ async def run(flow: Flow[T], send: AsyncTransport, *, blocking: bool = False) ->
 
     try:
         while True:
-            request = await asyncio.to_thread(step) if blocking else step()
+            if blocking:
+                in_thread = _start_in_thread(step)
+                request = await asyncio.shield(in_thread)
+            else:
+                request = step()
             if request is None:
                 return result[0]
             response = await send(request)
     finally:
-        flow.close()
+        if in_thread is None or in_thread.done():
+            flow.close()
+        else:
+            in_thread.add_done_callback(lambda step: _end_late(step, flow))
+
+
+def _start_in_thread(step: Callable[[], T]) -> asyncio.Future[T]:
+    # Not asyncio.to_thread: that makes a task, which may be cancelled while the thread goes on.
+    context = contextvars.copy_context()
+    return asyncio.get_running_loop().run_in_executor(None, lambda: context.run(step))
+
+
+def _end_late(step: asyncio.Future[Any], flow: Flow[Any]) -> None:
+    step.exception()  # whoever wanted to know has gone
+    flow.close()
 
 
 @dataclass(frozen=True, slots=True)
