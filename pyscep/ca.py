@@ -21,7 +21,7 @@ from pyscep.certificates import (
     is_issued_by,
     parse_certificate,
 )
-from pyscep.cms_signed import parse_degenerate, parse_signed_data
+from pyscep.cms_signed import VerifiedSignedData, parse_degenerate, parse_signed_data
 from pyscep.crypto import CryptoProvider, default_provider
 from pyscep.errors import DecodeError, ProtocolError, UntrustedCa, UsageError
 from pyscep.extensions import KeyUsage
@@ -268,6 +268,7 @@ def parse_next_ca_certificates(
     found = _unique(parse_certificate(each, limits=limits) for each in bag)
     fresh = tuple(c for c in found if c not in current.certificates)
     if not nested:
+        _refuse_pki_message(verified)
         _require_issued_by_current(fresh, current, chosen)
     anchors = tuple(c for c in fresh if c.is_ca)
     _require_newer(anchors, current, at)
@@ -277,6 +278,20 @@ def parse_next_ca_certificates(
         waivers=_Waivers(),
         provider=chosen,
     )
+
+
+def _refuse_pki_message(verified: VerifiedSignedData) -> None:
+    """Refuse a PENDING or FAILURE that somebody put certificates into (N-04).
+
+    It has no content either, so the CA's signature is right and says nothing about them.
+    """
+    if verified.attributes.get(asn1.MESSAGE_TYPE) is not None:
+        raise UntrustedCa(
+            "The reply to GetNextCACert is a pkiMessage with certificates beside it, for which the "
+            "CA has not signed; do not use them.",
+            expected="a signed set of certificates",
+            actual="a pkiMessage",
+        )
 
 
 def _require_issued_by_current(

@@ -29,7 +29,7 @@ from pyscep.pki_message import parse_pki_message
 from tests.helpers import keys
 from tests.helpers.exchanges import csr
 from tests.helpers.keys import ENCRYPT, END, EVERYTHING, NOW, SIGN, certify
-from tests.helpers.message_factory import SignedMessage, degenerate, to_ber
+from tests.helpers.message_factory import SignedMessage, degenerate, reply_to, to_ber
 from tests.helpers.tlv import ENVELOPED_DATA, SIGNED_DATA, integer, seq
 
 LATER = END + timedelta(days=3650)
@@ -119,6 +119,25 @@ def test_flat_reply_is_read_if_the_current_ca_vouches_for_it(content: bytes | No
 
     assert found.issuer == cross_signed().certificate
     assert found.chain.certificates == (cross_signed().certificate, current().certificate)
+
+
+@pytest.mark.conforms("N-04")
+@pytest.mark.parametrize("pki_status", ["2", "3"], ids=["FAILURE", "PENDING"])
+def test_answer_to_an_enrolment_is_no_next_ca(pki_status: str) -> None:
+    """Without content, it is signed by the CA whatever certificates stand beside it."""
+    subordinate = certify(
+        "CN=Somebody's own CA",
+        key=keys.rsa(5),
+        issuer=current(),
+        ca=True,
+        usages=EVERYTHING,
+        not_after=LATER,
+    )
+    exchange = pkcs_req(csr(), identity=keys.client(), ca=current_ca())
+    answer = reply_to(exchange.message, pki_status=pki_status)
+
+    with pytest.raises(UntrustedCa, match="pkiMessage"):
+        read(replace(answer, certificates=(subordinate.certificate.der,)))
 
 
 @pytest.mark.conforms("N-04")
