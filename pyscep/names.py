@@ -173,7 +173,7 @@ def build_name(subject: NameLike) -> Name:
             [
                 [_encode_attribute(_attribute_oid(key), text)]
                 for key, value in subject.items()
-                for text in ((value,) if isinstance(value, str) else value)
+                for text in _texts(key, value)
             ]
         )
     dump: Any = getattr(subject, "dump", None)
@@ -260,6 +260,19 @@ def _attribute_oid(key: str) -> str:
 
 def _encode_rdns(rdns: Sequence[Sequence[bytes]]) -> Name:
     return Name(der.sequence(*map(der.set_of, rdns)))
+
+
+def _texts(key: str, value: Any) -> list[str]:  # noqa: ANN401  # settings files hold anything
+    several = isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+    texts: list[str] = list(value) if several else [value]
+    for text in texts:
+        if not isinstance(text, str):
+            raise UsageError(
+                f"The attribute {key} cannot be of type {type(text).__name__}; give text, or "
+                "several texts in a list.",
+                argument="subject",
+            )
+    return texts
 
 
 def _encode_attribute(oid: str, text: str) -> bytes:

@@ -347,7 +347,14 @@ def _attribute(oid: str, value: bytes) -> bytes:
     return der.sequence(der.oid(oid), der.set_of((value,)))
 
 
-def _encode_challenge(challenge_password: str) -> bytes:
+def _encode_challenge(challenge_password: object) -> bytes:
+    # A file read as bytes, a number in a YAML file: common, and the secret is not repeated.
+    if not isinstance(challenge_password, str):
+        raise UsageError(
+            f"The challenge password is of type {type(challenge_password).__name__}; give it as "
+            "str.",
+            argument="challenge_password",
+        )
     if not challenge_password:
         raise UsageError(
             "The challenge password is empty; leave it out if the CA asks for none.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
 import pytest
 from asn1crypto import x509
@@ -75,6 +76,16 @@ def test_attributes_outside_the_table_are_named_by_their_oid() -> None:
     assert name.der == tlv.seq(tlv.rdn(("2.5.4.97", tlv.utf8("VAT-17"))))
     assert str(name) == "2.5.4.97=VAT-17"
     assert build_name(str(name)).der == name.der
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"), [(17, "int"), (None, "NoneType"), (b"a", "bytes"), (["a", 17], "int")]
+)
+def test_values_that_are_no_text(value: Any, kind: str) -> None:
+    """What a settings file in YAML makes of a serial number."""
+    with pytest.raises(UsageError, match=f"CN cannot be of type {kind}") as caught:
+        build_name({"CN": value})
+    assert caught.value.argument == "subject"
 
 
 def test_a_mapping_keeps_its_order_and_several_values() -> None:

@@ -189,6 +189,8 @@ def test_a_device_that_only_has_a_serial_number() -> None:
             "challenge password is empty",
             "challenge_password",
         ),
+        (lambda: simple(challenge_password=b"1"), "is of type bytes", "challenge_password"),
+        (lambda: simple(challenge_password=1), "is of type int", "challenge_password"),
         (lambda: simple(challenge_password="\ud800"), "lone surrogate", "text"),
         (lambda: simple("sensor"), "not a distinguished name", "subject"),
         (lambda: simple(subject_alt_names=[GeneralName.dns("")]), "is empty", "subject_alt_names"),
