@@ -49,6 +49,8 @@ from pyscep.keys import PrivateKey, require_decryption, require_signing
 from pyscep.limits import DEFAULT_LIMITS, Limits
 from pyscep.pem import PemBlock, read_private_key
 
+_PASSWORD_SIZE = 1023
+"""Bytes of a password that OpenSSL takes."""
 _RSA_SIZES = (1024, 2048, 3072, 4096)
 _CURVES: dict[str, ec.EllipticCurve] = {
     "secp256r1": ec.SECP256R1(),
@@ -151,7 +153,7 @@ class PycaPrivateKey:
         """Return the key as PKCS #8 in PEM, encrypted if a password is given."""
         protection: serialization.KeySerializationEncryption = serialization.NoEncryption()
         if password is not None:
-            protection = serialization.BestAvailableEncryption(password.encode("utf-8"))
+            protection = serialization.BestAvailableEncryption(password_bytes(password))
         return self._key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, protection
         )
@@ -362,7 +364,8 @@ class PycaProvider:
     def dump_private_key(self, key: PrivateKey, *, password: str | None = None) -> bytes:
         """Return a key of this provider as PKCS #8 in PEM, encrypted if a password is given.
 
-        :raises UsageError: the key is not one of this provider, or the password is empty.
+        :raises UsageError: the key is not one of this provider, or the password is empty, longer
+            than 1,023 bytes, or cannot be encoded.
         """
         if not isinstance(key, PycaPrivateKey):
             raise UsageError(
@@ -370,6 +373,12 @@ class PycaProvider:
             )
         if password == "":
             raise UsageError("The password is empty; leave it out instead.", argument="password")
+        if password is not None and len(password_bytes(password)) > _PASSWORD_SIZE:
+            raise UsageError(
+                f"The password is longer than {_PASSWORD_SIZE} bytes, which this provider cannot "
+                "use; choose a shorter one.",
+                argument="password",
+            )
         return key.dump(password)
 
     def _load_public(self, public_key: bytes) -> _PublicKeyObject:
@@ -381,6 +390,8 @@ class PycaProvider:
             check_rsa_bits(key.key_size, self.limits.rsa_bits_min, self.limits.rsa_bits_max)
             return key
         if isinstance(key, ec.EllipticCurvePublicKey):
+            if key.curve.name not in _CURVES:
+                _refuse(f"The elliptic curve {key.curve.name}", "SCEP")
             return key
         if key is None:
             raise DecodeError("The bytes are not a usable SubjectPublicKeyInfo.")

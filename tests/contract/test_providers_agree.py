@@ -33,6 +33,7 @@ from pyscep.pem import read_private_key
 pytest.importorskip("cryptography", reason="the extra [cryptography] is not installed")
 
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from pyscep.crypto.oscrypto_provider import OscryptoProvider
 from pyscep.crypto.pyca_provider import PycaProvider
@@ -326,6 +327,42 @@ def test_key_sizes_are_bounded(rsa_pem: bytes) -> None:
         for provider in (OscryptoProvider(limits=limits), PycaProvider(limits=limits)):
             with pytest.raises(error):
                 provider.verify(public_key, b"", b"", SignatureAlgorithm.RSA_SHA256)
+
+
+@PROVIDERS
+@pytest.mark.conforms("S-24")
+def test_passwords_that_cannot_be_encoded(provider: Provider) -> None:
+    """What Python makes of a terminal that is not UTF-8; the error must not hold it."""
+    key = provider.generate_rsa_key(1024)
+    encrypted = provider.dump_private_key(key, password="password")
+    unprintable = "gehe\u00efm\udce4"
+    for use in (
+        lambda: provider.dump_private_key(key, password=unprintable),
+        lambda: provider.load_private_key(encrypted, password=unprintable),
+    ):
+        with pytest.raises(UsageError) as caught:
+            use()
+        assert caught.value.argument == "password"
+        assert caught.value.__context__ is None
+        assert "gehe" not in str(caught.value)
+
+
+@PROVIDERS
+@pytest.mark.conforms("S-05")
+def test_public_keys_on_other_curves(provider: Provider) -> None:
+    public_key = ec.generate_private_key(ec.SECP256K1()).public_key()
+    encoded = public_key.public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    with pytest.raises(UnsupportedError):
+        provider.verify(encoded, b"", b"", SignatureAlgorithm.ECDSA_SHA256)
+
+
+@pytest.mark.conforms("S-24")
+def test_password_that_is_too_long_for_openssl() -> None:
+    with pytest.raises(UsageError, match="longer than 1023") as caught:
+        PYCA.dump_private_key(PYCA.generate_ec_key("secp256r1"), password="x" * 1024)
+    assert caught.value.argument == "password"
 
 
 ED25519 = (
