@@ -21,6 +21,7 @@ REPRODUCIBLE = {**os.environ, "SOURCE_DATE_EPOCH": "1577836800"}
 # Left behind by other tools; setuptools would take stale modules from build/ into a wheel.
 NOT_SOURCE = shutil.ignore_patterns(".git", ".tox", ".venv", ".*_cache", "build", "*.egg-info")
 IN_SDIST = ("LICENSE", "README.md", "CHANGELOG.md", "setup.cfg", "tox.ini", "tests/conftest.py")
+TEST_KEYS = "public_test_keys"
 USE = "import pyscep, importlib.resources as r; assert (r.files(pyscep) / 'py.typed').is_file()"
 
 
@@ -41,7 +42,7 @@ def expected_in_wheel() -> set[str]:
     return {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "pyscep").rglob("*")
-        if path.suffix == ".py" or path.name == "py.typed"
+        if path.suffix == ".py" or path.name == "py.typed" or path.parent.name == TEST_KEYS
     }
 
 
@@ -86,6 +87,8 @@ def main(dist: Path) -> int:
     python = environment / "bin" / "python"
     run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel)
     run(python, "-I", "-c", USE)
+    # It reads the package's own data files.
+    run(python, "-I", "-m", "pyscep.testing.vectors", dist / "vectors")
 
     for complaint in complaints:
         print(complaint)

@@ -80,6 +80,8 @@ class Draft:
     """Changes to the encrypted content key."""
     change_padded: tuple[Change, ...] = ()
     """Changes to the padded content; the padding is made here, so it can be wrong."""
+    change_envelope: tuple[Change, ...] = ()
+    """Changes to the finished envelope, before it is signed."""
     change_signed: tuple[Change, ...] = ()
     """Changes to the bytes that are signed, which are not the bytes that are sent."""
     change_message: tuple[Change, ...] = ()
@@ -158,7 +160,8 @@ class Draft:
         enveloped = der.sequence(
             der.integer(0), der.set_of((recipient_info,)), encrypted_content_info
         )
-        return der.sequence(der.oid(asn1.ENVELOPED_DATA), der.explicit(0, enveloped))
+        envelope = der.sequence(der.oid(asn1.ENVELOPED_DATA), der.explicit(0, enveloped))
+        return _apply(self.change_envelope, envelope)
 
     def _encrypted_content(self, ciphertext: bytes) -> bytes:
         if self.constructed_encrypted_content:
