@@ -18,7 +18,7 @@ from pyscep.algorithms import (
     KeyEncryptionAlgorithm,
 )
 from pyscep.certificates import Certificate
-from pyscep.messages import FailInfo, MessageType, PkiStatus
+from pyscep.messages import MessageType, PkiStatus
 
 FORMAT = "pyscep-test-vectors"
 VERSION = 1
@@ -122,13 +122,13 @@ class Message:
     """The messageType."""
     transaction_id: str
     """The transactionID."""
-    sender_nonce: bytes
-    """The senderNonce."""
+    sender_nonce: bytes | None
+    """The senderNonce; a reply may lack it."""
     recipient_nonce: bytes | None = None
     """The recipientNonce."""
     pki_status: PkiStatus | None = None
     """The pkiStatus."""
-    fail_info: FailInfo | None = None
+    fail_info: int | None = None
     """The failInfo."""
     fail_info_text: str | None = None
     """The failInfoText."""
@@ -359,14 +359,16 @@ def _message(message: Message) -> dict[str, Any]:
     def name(member: Enum | None) -> str | None:
         return None if member is None else member.name
 
-    nonce = message.recipient_nonce
+    def hexadecimal(octets: bytes | None) -> str | None:
+        return None if octets is None else octets.hex()
+
     return {
         "message_type": message.message_type.value,
         "transaction_id": message.transaction_id,
-        "sender_nonce": message.sender_nonce.hex(),
-        "recipient_nonce": None if nonce is None else nonce.hex(),
+        "sender_nonce": hexadecimal(message.sender_nonce),
+        "recipient_nonce": hexadecimal(message.recipient_nonce),
         "pki_status": None if message.pki_status is None else message.pki_status.value,
-        "fail_info": None if message.fail_info is None else message.fail_info.value,
+        "fail_info": message.fail_info,
         "fail_info_text": message.fail_info_text,
         "digest": message.digest.name,
         "cipher": name(message.cipher),

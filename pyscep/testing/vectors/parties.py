@@ -108,6 +108,11 @@ class Parties:
         """Return a certificate by its name."""
         return self.certificates[name][0]
 
+    def name_of(self, certificate: Certificate) -> str:
+        """Return the name of a certificate."""
+        entries = self.certificates.items()
+        return next(name for name, (known, _key) in entries if known == certificate)
+
     def identity(self, name: str) -> Identity:
         """Return a certificate by its name, with its key."""
         certificate, key = self.certificates[name]

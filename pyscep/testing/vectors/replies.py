@@ -14,6 +14,7 @@ from pyscep.testing.draft import Draft, draft_of
 from pyscep.testing.faults import Stage
 from pyscep.testing.profiles import NDES
 from pyscep.testing.vectors import ber
+from pyscep.testing.vectors.facts import describe
 from pyscep.testing.vectors.model import (
     Answers,
     Content,
@@ -88,7 +89,7 @@ class Server:
             answers=Answers(
                 request=request.name,
                 transaction_id=asked.transaction_id,
-                sender_nonce=asked.sender_nonce,
+                sender_nonce=asked.sender_nonce or b"",
                 signer=asked.signer,
                 requested_key=_requested_key(asked),
                 identifier=identifier,
@@ -130,7 +131,7 @@ class Server:
             sender_nonce=sender_nonce,
             recipient_nonce=verified.sender_nonce,
             pki_status=reply.pki_status,
-            fail_info=reply.fail_info,
+            fail_info=None if reply.fail_info is None else reply.fail_info.value,
             fail_info_text=reply.fail_info_text,
             digest=suite.digest,
             cipher=suite.cipher if enveloped else None,
@@ -321,7 +322,7 @@ def _odd_forms(server: Server) -> Iterator[Vector]:
     request = server.requests[USUAL]
     for name, reply, change, why, checklist in cases:
         stage = server.stage(f"replies/{name}", request)
-        octets = change(server.draft(stage, reply), stage).encode()
+        draft = change(server.draft(stage, reply), stage)
         failed = reply.fail_info
         expected = accepted(
             why,
@@ -331,4 +332,5 @@ def _odd_forms(server: Server) -> Iterator[Vector]:
             fail_info=None if failed is None else failed.value,
             allow=("SHA1",) if name == "ndes-failure" else (),
         )
-        yield server.vector(f"drafted-{name}", octets, request, expected)
+        message = describe(draft, server.parties)
+        yield server.vector(f"drafted-{name}", draft.encode(), request, expected, message=message)

@@ -9,6 +9,7 @@ from pyscep.http import pki_operation_response
 from pyscep.messages import CertRep, FailInfo, PkiStatus
 from pyscep.testing.draft import Draft
 from pyscep.testing.faults import Fault, OnDraft, OnReply, OnResponse
+from pyscep.testing.vectors.facts import describe
 from pyscep.testing.vectors.model import Expected, Rejection, Vector, accepted, rejected
 from pyscep.testing.vectors.replies import USUAL, Server
 
@@ -209,7 +210,9 @@ def _faulty(server: Server, fault: Fault, expected: Expected) -> Vector:
     response = pki_operation_response(draft.encode())
     if isinstance(effect, OnResponse):
         response = effect.apply(response)
-    return server.vector(name, response.body, request, expected, response=response)
+    readable = expected.rejection is None
+    message = describe(draft, server.parties) if readable else None
+    return server.vector(name, response.body, request, expected, response=response, message=message)
 
 
 def _signed_by(server: Server, draft: Draft, name: str) -> Draft:

@@ -17,10 +17,10 @@ from pyscep.pki_message import NONCE_SIZE, VerifiedMessage, parse_pki_message
 from pyscep.testing.draft import Draft, number
 from pyscep.testing.faults import Fault, OnDraft, Stage
 from pyscep.testing.vectors import ber
+from pyscep.testing.vectors.facts import describe
 from pyscep.testing.vectors.model import (
     Content,
     Expected,
-    Message,
     Reader,
     Rejection,
     Vector,
@@ -54,46 +54,46 @@ def drafted_requests(parties: Parties) -> Iterator[Vector]:
 
 def _write(parties: Parties, case: _Case, content: bytes) -> Vector:
     provider = parties.provider(f"requests/{case.name}")
-    draft, message = _draft(parties, provider, case.message_type, content)
+    draft = _draft(parties, provider, case.message_type, content)
     stage = Stage(
         responder=parties.responder("ca", provider),
         stranger=parties.ephemeral_ca("stranger-ca", provider),
         # The faults that look at it are about certificates in replies.
         request=_any_request(parties),
     )
-    octets = case.change(draft, stage).encode()
+    draft = case.change(draft, stage)
     return Vector(
         name=f"requests/{case.name}",
-        octets=octets,
+        octets=draft.encode(),
         reader=Reader.SERVER,
         content=Content.PKI_MESSAGE,
         authority="ca",
         expected=case.expected,
-        message=message if case.expected.rejection is None else None,
+        message=describe(draft, parties) if case.expected.rejection is None else None,
     )
 
 
 def _any_request(parties: Parties) -> VerifiedMessage:
     provider = parties.provider("any request")
-    draft, _message = _draft(parties, provider, MessageType.PKCS_REQ, b"")
+    draft = _draft(parties, provider, MessageType.PKCS_REQ, b"")
     return parse_pki_message(draft.encode()).verify_possession(provider=provider)
 
 
 def _draft(
     parties: Parties, provider: SeededProvider, message_type: MessageType, content: bytes
-) -> tuple[Draft, Message]:
+) -> Draft:
     """Return the draft of a request in order, signed by the client's self-signed certificate."""
     signer = parties.identity("client-self-signed")
     recipient = parties.certificate("ca")
     suite = USUAL_SUITE
-    transaction_id = provider.random_bytes(16).hex()
-    sender_nonce = provider.random_bytes(NONCE_SIZE)
-    draft = Draft(
+    transaction_id = der.printable_string(provider.random_bytes(16).hex())
+    sender_nonce = der.octet_string(provider.random_bytes(NONCE_SIZE))
+    return Draft(
         status=PkiStatus.SUCCESS,
         attributes=(
-            (asn1.TRANSACTION_ID, (der.printable_string(transaction_id),)),
+            (asn1.TRANSACTION_ID, (transaction_id,)),
             (asn1.MESSAGE_TYPE, (number(message_type.value),)),
-            (asn1.SENDER_NONCE, (der.octet_string(sender_nonce),)),
+            (asn1.SENDER_NONCE, (sender_nonce,)),
         ),
         certificates=(),
         crls=(),
@@ -110,17 +110,6 @@ def _draft(
         provider=provider,
         change_plain=(lambda _degenerate: content,),
     )
-    message = Message(
-        message_type=message_type,
-        transaction_id=transaction_id,
-        sender_nonce=sender_nonce,
-        digest=suite.digest,
-        cipher=suite.cipher,
-        key_encryption=suite.key_encryption,
-        signer="client-self-signed",
-        recipient="ca",
-    )
-    return draft, message
 
 
 # ---------------------------------------------------------------------- the faults of a reply
@@ -408,6 +397,18 @@ def _unusual(author: Author) -> Iterator[_Case]:
             _with((asn1.RECIPIENT_NONCE, der.octet_string(bytes(16)))),
             "A request needs no recipientNonce; one that is there is passed over.",
             ("M-30",),
+        ),
+        (
+            "with-text-transaction-id",
+            _with((asn1.TRANSACTION_ID, der.utf8_string("sensor_17@example"))),
+            "A transactionID beyond PrintableString comes as another string type.",
+            ("M-17",),
+        ),
+        (
+            "with-short-nonce",
+            _with((asn1.SENDER_NONCE, der.octet_string(bytes(range(8))))),
+            "Old clients send eight bytes as senderNonce, to be repeated as they are.",
+            ("M-26",),
         ),
         (
             "with-unknown-attribute",
