@@ -245,9 +245,11 @@ class VectorDirectory:
 
     def send(self, responder: Responder, vector: dict[str, Any]) -> HttpResponse:
         """Send a request as a client does."""
-        return responder.handle(
-            HttpRequest(method="POST", url="/scep?operation=PKIOperation", body=self.octets(vector))
-        )
+        octets = self.octets(vector)
+        if vector["content"] == "query":
+            return responder.handle(HttpRequest(method="GET", url=f"/scep?{octets.decode()}"))
+        url = "/scep?operation=PKIOperation"
+        return responder.handle(HttpRequest(method="POST", url=url, body=octets))
 
     def reason(self, responder: Responder, vector: dict[str, Any]) -> str:
         """Return why the server rejects a request, which it does not say itself."""

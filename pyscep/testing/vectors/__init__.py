@@ -24,7 +24,8 @@ from pyscep.testing.vectors.parties import (
     make_parties,
     public_test_key,
 )
-from pyscep.testing.vectors.replies import Server, right_replies
+from pyscep.testing.vectors.queries import query_vectors
+from pyscep.testing.vectors.replies import USUAL, Server, right_replies
 from pyscep.testing.vectors.requests import refused_requests, right_requests
 from pyscep.testing.vectors.wrong_replies import wrong_replies
 from pyscep.testing.vectors.wrong_requests import drafted_requests
@@ -60,6 +61,7 @@ def build_vectors(
             *requests,
             *refused_requests(parties),
             *drafted_requests(parties),
+            *query_vectors(server.requests[USUAL]),
             *right_replies(server),
             *wrong_replies(server),
         ),

@@ -43,6 +43,8 @@ class Content(Enum):
     """The body of an answer to GetNextCACert."""
     PKI_MESSAGE = "pki-message"
     """A request, or the body of an answer to PKIOperation."""
+    QUERY = "query"
+    """The query string of a GET that carries a request."""
 
 
 class Rejection(Enum):
@@ -69,7 +71,7 @@ class Rejection(Enum):
     WEAK_ALGORITHM = "weak-algorithm"
     """An algorithm that is forbidden, or that this reader has not allowed."""
     DECRYPTION = "decryption"
-    """The envelope does not open. Nobody may be told why (RFC 8894 leaves that open; E-16)."""
+    """The envelope does not open. Nobody may be told why (E-16)."""
     CERTIFICATE = "certificate"
     """The certificate or CRL inside is not what was asked for."""
     UNTRUSTED_CA = "untrusted-ca"
