@@ -14,7 +14,7 @@ from pyscep import der
 
 _INDEFINITE = b"\x80"
 _END = b"\x00\x00"
-_PIECE = 400
+_PIECE = 200
 """Bytes in one piece of a segmented OCTET STRING."""
 
 
