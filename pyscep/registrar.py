@@ -145,7 +145,7 @@ class Registrar:
         )
         if not self._is_admissible(enrolment):
             return failure(FailInfo.BAD_REQUEST)
-        present = self._remembered(message.transaction_id)
+        present = self._remembered(enrolment)
         if present is not None and (present.confirmed or not _is_same(enrolment, present)):
             return self._again(enrolment, present)
         return self._duplicate(enrolment) or self._decide(enrolment)
@@ -184,9 +184,18 @@ class Registrar:
     def _is_good(self, certificate: Certificate) -> bool:
         return self._trust(certificate) is SignerTrust.TRUSTED
 
-    def _remembered(self, transaction_id: str) -> Record | None:
-        present = self.store.get(transaction_id)
-        return None if present is None or self._is_forgotten(present) else present
+    def _remembered(self, request: EnrolmentRequest) -> Record | None:
+        present = self.store.get(request.transaction_id)
+        return None if present is None or self._is_over(present, request) else present
+
+    def _is_over(self, record: Record, request: EnrolmentRequest) -> bool:
+        """Say whether *request* begins a transaction anew, under a name that has been used (X-09).
+
+        Clients that make the name of their key use it again when they renew. Who signs with the
+        certificate that the transaction ended with has received it, and repeats nothing.
+        """
+        is_renewal = record.confirmed and record.certificate == request.signer.der
+        return is_renewal or self._is_forgotten(record)
 
     def _again(self, request: EnrolmentRequest, present: Record) -> CertRep:
         """Answer a request whose transaction there is: the same only to the same (X-07, X-08)."""
@@ -198,7 +207,7 @@ class Registrar:
         decision = self.handler.decide(request)
         if isinstance(decision, Refuse):
             # The same request may have used up its challenge in another thread just now.
-            present = self._remembered(request.transaction_id)
+            present = self._remembered(request)
             if present is not None:
                 return self._again(request, present)
             # Not kept: a client whose IDs depend on its key must be able to try again.
@@ -220,7 +229,7 @@ class Registrar:
         """Issue or defer, unless another thread or process was first, and keep it: one step."""
 
         def change(present: Record | None) -> Record | None:
-            if present is not None and not self._is_forgotten(present):
+            if present is not None and not self._is_over(present, request):
                 return None
             record = Record(
                 transaction_id=request.transaction_id,
@@ -284,8 +293,10 @@ class Registrar:
         Source: RFC 8894 section 4.4; P-04, P-05, P-08, P-12, X-15.
         """
         # Transaction and key decide; the names inside are redundant (P-05).
-        record = self._remembered(message.transaction_id)
-        if record is None or record.requester != message.signer.public_key:
+        record = self.store.get(message.transaction_id)
+        if record is None or self._is_forgotten(record):
+            return failure(FailInfo.BAD_CERT_ID)
+        if record.requester != message.signer.public_key:
             return failure(FailInfo.BAD_CERT_ID)
         return self._from_record(record)
 

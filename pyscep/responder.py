@@ -156,7 +156,8 @@ class Responder:
     now: Callable[[], datetime]
     """The clock, returning a datetime with time zone."""
     ciphers: AbstractSet[ContentEncryptionAlgorithm] = AES_CIPHERS
-    """Which content ciphers requests may use; add DES_EDE3_CBC for old clients."""
+    """Which content ciphers requests may use; add DES_EDE3_CBC for old clients. Requests under
+    DES_CBC, if it is named here, are answered under AES-128."""
     digests: AbstractSet[DigestAlgorithm] = SHA2_DIGESTS
     """Which hashes requests may be signed with; add SHA1 for old clients."""
     extra_capabilities: tuple[str, ...] = ()
@@ -268,7 +269,8 @@ class Responder:
         try:
             self._check_digest(message)
             request, data = self._open(message)
-            serving, cipher = self._addressed(data), data.content_encryption_algorithm
+            serving = self._addressed(data)
+            cipher = _reply_cipher(data.content_encryption_algorithm)
             reply = serving._reply(message, request)  # noqa: SLF001  # another Responder
             return self.encoder(serving, message, reply, cipher)
         except (ProtocolError, SecurityError, UnsupportedError, KeyCapabilityError) as error:
@@ -384,3 +386,10 @@ class Responder:
         Source: RFC 8894 section 4.6.1; Q-06.
         """
         return self.registrar.crl()
+
+
+def _reply_cipher(requested: ContentEncryptionAlgorithm) -> ContentEncryptionAlgorithm:
+    """Mirror the cipher of the request, but single DES, which is never sent (E-12, E-21)."""
+    if requested is ContentEncryptionAlgorithm.DES_CBC:
+        return ContentEncryptionAlgorithm.AES128_CBC
+    return requested

@@ -32,7 +32,7 @@ from pyscep.handlers import (
 )
 from pyscep.http import HttpRequest, HttpResponse
 from pyscep.identifiers import IssuerAndSerialNumber
-from pyscep.messages import FailInfo, MessageType
+from pyscep.messages import FailInfo, MessageType, PkiStatus
 from pyscep.names import build_name
 from pyscep.pkcs10 import build_csr
 from pyscep.pki_message import parse_pki_message
@@ -315,6 +315,22 @@ class TestEnrolment:
             assert reply.content_encryption_algorithm is cipher
             assert reply.digest_algorithm is digest
 
+    @pytest.mark.conforms("E-12", "E-21")
+    def test_single_des_is_read_if_it_is_named_and_never_sent(self) -> None:
+        client = keys.client()
+        octets = request(
+            content=Envelope(
+                recipient=responders.authority().issuer, content=responders.csr().der, cipher=DES
+            ).encode(),
+            signer=client,
+        ).encode()
+        assert _status_of(new_responder(), octets) is FailInfo.BAD_ALG
+        named = new_responder(ciphers={DES})
+        reply = parse_pki_message(named.answer(octets)).verify_possession(provider=keys.provider())
+        assert reply.pki_status is PkiStatus.SUCCESS
+        data = reply.decrypt((client,), provider=keys.provider())
+        assert data.content_encryption_algorithm is ContentEncryptionAlgorithm.AES128_CBC
+
     @pytest.mark.conforms("R-05")
     def test_a_self_signed_certificate_for_another_key(self) -> None:
         responder = new_responder()
@@ -535,6 +551,45 @@ class TestTransactions:
             clock[0] = keys.NOW + timedelta(days=days)
             again = require_success(send(responder, first)).certificate
             assert (again == certificate) is same
+
+    @pytest.mark.conforms("X-09", "X-07")
+    @pytest.mark.parametrize("begin_renewal", [pkcs_req, renewal_req])
+    @pytest.mark.parametrize("challenge_password", [responders.CHALLENGE, None])
+    def test_a_renewal_under_the_same_id_is_no_repetition(
+        self, begin_renewal: Callable[..., Exchange], challenge_password: str | None
+    ) -> None:
+        """IDs made of the key stay the same while the key does: certmonger, micromdm."""
+        responder = new_responder()
+        first = require_success(send(responder, begin(responder, transaction_id="ONE")))
+        renewal = begin_renewal(
+            responders.csr(challenge_password=challenge_password),
+            identity=Identity(certificate=first.certificate, key=keys.rsa(1)),
+            ca=trust(responder),
+            transaction_id="ONE",
+        )
+        second = require_success(send(responder, renewal))
+        assert second.certificate != first.certificate
+        again = require_success(send(responder, renewal))
+        assert again.certificate == second.certificate
+        for certificate in (first.certificate, second.certificate):
+            identifier = IssuerAndSerialNumber.of(certificate)
+            assert responder.store.find_certificate(identifier) == certificate.der
+
+    @pytest.mark.conforms("X-09", "X-15")
+    def test_a_refused_renewal_under_the_same_id_gets_no_old_certificate(self) -> None:
+        handler = Recorder()
+        responder = new_responder(handler=handler)
+        first = begin(responder, transaction_id="ONE")
+        certificate = require_success(send(responder, first)).certificate
+        handler.decision = Refuse()
+        renewal = renewal_req(
+            responders.csr(),
+            identity=Identity(certificate=certificate, key=keys.rsa(1)),
+            ca=trust(responder),
+            transaction_id="ONE",
+        )
+        assert fail_info(send(responder, renewal)) is FailInfo.BAD_REQUEST
+        assert require_success(send(responder, first)).certificate == certificate
 
     def test_a_refusal_is_not_kept_against_the_client(self) -> None:
         responder = new_responder()
