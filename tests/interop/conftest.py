@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
-from typing import NoReturn
+from pathlib import Path
+from typing import NoReturn, TypeVar
 
 import pytest
 
-from tests.interop import servers
+from tests.interop import clients, servers
+from tests.interop.clients import Certmonger, CertmongerDaemon, OldPyScep, ScepClient, StrongSwan
 from tests.interop.servers import Peer, PeerUnavailable
 
 
@@ -19,7 +21,10 @@ def _unavailable(config: pytest.Config, reason: PeerUnavailable) -> NoReturn:
     pytest.skip(str(reason))
 
 
-def _start(request: pytest.FixtureRequest, peer: AbstractContextManager[Peer]) -> Iterator[Peer]:
+P = TypeVar("P")
+
+
+def _start(request: pytest.FixtureRequest, peer: AbstractContextManager[P]) -> Iterator[P]:
     with ExitStack() as stack:
         try:
             started = stack.enter_context(peer)
@@ -80,3 +85,49 @@ def stepca(
 ) -> Iterator[Peer]:
     """Start smallstep's step-ca with AES-128: an intermediate below a root, POST only."""
     yield from _start(request, servers.stepca(tmp_path_factory.mktemp("stepca")))
+
+
+# ---------------------------------------------------------------------------------------- clients
+
+
+@pytest.fixture
+def scepclient(find_tool: Callable[[str], str], tmp_path: Path) -> ScepClient:
+    """Give micromdm's client."""
+    find_tool("scepclient")
+    return ScepClient(_folder(tmp_path, "scepclient"))
+
+
+@pytest.fixture
+def strongswan(find_tool: Callable[[str], str], tmp_path: Path) -> StrongSwan:
+    """Give strongSwan's ``pki``, as it is without options."""
+    find_tool("pki")
+    return StrongSwan(_folder(tmp_path, "strongswan"))
+
+
+@pytest.fixture(scope="session")
+def certmonger_daemon(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[CertmongerDaemon]:
+    """Start certmonger's daemon on a message bus of its own."""
+    yield from _start(request, clients.certmonger(tmp_path_factory.mktemp("certmonger")))
+
+
+@pytest.fixture
+def certmonger(certmonger_daemon: CertmongerDaemon) -> Certmonger:
+    """Give a request of the daemon that has not been made yet."""
+    return Certmonger(certmonger_daemon)
+
+
+@pytest.fixture
+def old_pyscep(pytestconfig: pytest.Config, tmp_path: Path) -> OldPyScep:
+    """Give PyScep 0.0.14 in its own environment."""
+    try:
+        return OldPyScep(_folder(tmp_path, "old_pyscep"), clients.find_old_pyscep())
+    except PeerUnavailable as reason:
+        _unavailable(pytestconfig, reason)
+
+
+def _folder(parent: Path, name: str) -> Path:
+    folder = parent / name
+    folder.mkdir()
+    return folder

@@ -47,6 +47,10 @@ RELAY = Path(__file__).parent / "loopback_relay.py"
 # Programs that are not on everybody's PATH.
 MORE_FOLDERS = ("/usr/sbin", "/sbin", "/usr/lib/certmonger", "/usr/libexec/certmonger")
 PACKAGES = {
+    "certmonger-session": "certmonger",
+    "curl": "curl",
+    "dbus-run-session": "dbus-daemon",
+    "getcert": "certmonger",
     "ip": "iproute2",
     "openssl": "openssl",
     "pki": "strongswan-pki",
@@ -114,15 +118,15 @@ def find_tool(name: str) -> str:
     return found
 
 
-def find_built(name: str) -> str:
-    """Return the path of a server that ``peers/build.sh`` has built.
+def find_built(name: str, *, script: str = "build.sh") -> str:
+    """Return the path of a program that a script in ``peers/`` has made.
 
     :raises PeerUnavailable: it has not.
     """
     default = Path.home() / ".cache" / "pyscep-peers"
     path = Path(os.environ.get("PYSCEP_PEERS") or default) / name
     if not path.is_file():
-        raise PeerUnavailable(f"{path} does not exist; run {PEERS / 'build.sh'}")
+        raise PeerUnavailable(f"{path} does not exist; run {PEERS / script}")
     return str(path)
 
 

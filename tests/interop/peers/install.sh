@@ -9,7 +9,8 @@ set -eu
 # iproute2: brings up `lo` in scepserver's network namespace.
 # strongswan-pki: `pki --scep`; it fetches over HTTP only with the curl plugin of extra-plugins,
 # without which it says "no capable fetcher found" and sends nothing.
-# certmonger: its helper scep-submit is a SCEP client of its own.
+# certmonger: its daemon, and the helper scep-submit, which is a SCEP client of its own; the daemon
+# runs on a message bus that dbus-run-session starts for it.
 packages='
     scep
     openssl
@@ -19,6 +20,7 @@ packages='
     libstrongswan-standard-plugins
     libstrongswan-extra-plugins
     certmonger
+    dbus-daemon
 '
 # What build.sh needs: Debian has the sources of micromdm's and smallstep's servers as libraries.
 # No C compiler: it builds without cgo.
