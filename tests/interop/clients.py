@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from asn1crypto import pem
+
 from pyscep.certificates import Certificate, parse_certificate
 from pyscep.crypto.key_files import KeyFormat
 from pyscep.crypto.oscrypto_provider import OscryptoProvider
@@ -65,20 +67,21 @@ def write_key(path: Path, key: PrivateKey) -> Path:
     return path
 
 
-def run(command: Sequence[object], folder: Path, **environment: str) -> Outcome:
+def run(command: Sequence[object], folder: Path, **more: str) -> Outcome:
     """Run a program with nothing but a PATH and a home in *folder*."""
     done = subprocess.run(
         [str(part) for part in command],
         capture_output=True,
         check=False,
         cwd=folder,
-        env=_environment(folder, **environment),
+        env=environment(folder, **more),
         timeout=SECONDS,
     )
     return Outcome(status=done.returncode, said=(done.stdout + done.stderr).decode())
 
 
-def _environment(folder: Path, **more: str) -> dict[str, str]:
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    """Return the environment of a client: a home in *folder*, and nothing of ours."""
     return {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder), "LC_ALL": "C", **more}
 
 
@@ -272,7 +275,7 @@ def certmonger(folder: Path) -> Iterator[CertmongerDaemon]:
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=folder,
-            env=_environment(folder),
+            env=environment(folder),
         ),
     ):
         # Leaving this block closes the standard input and waits.
@@ -327,6 +330,12 @@ class Certmonger:
         """Renew with a new key, which certmonger makes itself."""
         return self.again("rekey", certificate)
 
+    def refresh(self) -> Outcome:
+        """Poll a request that is pending."""
+        asked = self.daemon.getcert("refresh", "-i", self.name)
+        assert asked.status == 0, asked.said
+        return self.outcome()
+
     def again(self, command: str, certificate: Certificate) -> Outcome:
         """Let ``getcert COMMAND`` replace a certificate."""
         present = self.daemon.certificate_file(self.name)
@@ -346,6 +355,23 @@ class Certmonger:
             said=f"{status}: {facts.get('ca-error', '')}",
             certificate=_read(self.daemon.certificate_file(self.name)) if done else None,
         )
+
+
+@dataclass(frozen=True)
+class ScepSubmit:
+    """certmonger's helper by hand: it sends finished pkiMessages, by GET."""
+
+    folder: Path
+
+    def __call__(self, service: Service, *options: object) -> Outcome:
+        """Run it."""
+        return run((find_tool("scep-submit"), "-u", service.url, *options), self.folder)
+
+    def send(self, service: Service, message: bytes, *, option: str = "-p") -> Outcome:
+        """Send a pkiMessage; it prints the pkcsPKIEnvelope of the answer in PEM."""
+        file = self.folder / "message.pem"
+        file.write_bytes(pem.armor("PKCS7", message))
+        return self(service, option, "-r", service.signer, "-N", service.root, file)
 
 
 # --------------------------------------------------------------------------------- PyScep 0.0.14

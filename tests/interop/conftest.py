@@ -10,7 +10,14 @@ from typing import NoReturn, TypeVar
 import pytest
 
 from tests.interop import clients, servers
-from tests.interop.clients import Certmonger, CertmongerDaemon, OldPyScep, ScepClient, StrongSwan
+from tests.interop.clients import (
+    Certmonger,
+    CertmongerDaemon,
+    OldPyScep,
+    ScepClient,
+    ScepSubmit,
+    StrongSwan,
+)
 from tests.interop.servers import Peer, PeerUnavailable
 
 
@@ -116,6 +123,13 @@ def certmonger_daemon(
 def certmonger(certmonger_daemon: CertmongerDaemon) -> Certmonger:
     """Give a request of the daemon that has not been made yet."""
     return Certmonger(certmonger_daemon)
+
+
+@pytest.fixture
+def scep_submit(find_tool: Callable[[str], str], tmp_path: Path) -> ScepSubmit:
+    """Give certmonger's helper."""
+    find_tool("scep-submit")
+    return ScepSubmit(_folder(tmp_path, "scep_submit"))
 
 
 @pytest.fixture

@@ -93,7 +93,7 @@ def main() -> int:
             certificate.to_pem().decode()
             for certificate in getattr(result, "certificates", None) or ()
         ],
-        "crl": None if crl is None else len(crl.to_der()),
+        "crl": None if crl is None else crl.to_der().hex(),
     }
     print(json.dumps(answer))  # noqa: T201
     return 0

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pyscep.algorithms import ContentEncryptionAlgorithm, DigestAlgorithm
 from pyscep.certificates import Certificate
 from pyscep.handlers import static_challenge
+from pyscep.http import HttpRequest, HttpResponse
 from pyscep.memory_store import MemoryStore
 from pyscep.messages import CertRep, FailInfo, MessageType, PkiStatus
 from pyscep.pki_message import VerifiedMessage
@@ -148,13 +150,30 @@ def now() -> datetime:
     return datetime.now(timezone.utc)
 
 
+def promising_no_post(
+    handle: Callable[[HttpRequest], HttpResponse], request: HttpRequest
+) -> HttpResponse:
+    """Answer a request, and leave POST out of what is announced."""
+    response = handle(request)
+    if "operation=GetCACaps" not in request.url:
+        return response
+    kept = (k for k in response.body.split() if k not in (b"POSTPKIOperation", b"SCEPStandard"))
+    return replace(response, body=b"\n".join(kept))
+
+
 @contextmanager
 def serve(
-    folder: Path, ca: EphemeralCa | None = None, *, approve: bool = False, **options: Any
+    folder: Path,
+    ca: EphemeralCa | None = None,
+    *,
+    approve: bool = False,
+    post: bool = True,
+    **options: Any,
 ) -> Iterator[Service]:
     """Run a responder, and check in the end that nothing went wrong inside.
 
     :param approve: what is PENDING is approved as soon as the client has been told so.
+    :param post: whether POST is announced; it is answered in any case.
     :param options: those of :class:`pyscep.responder.Responder`.
     """
     recorder = Recorder(approve)
@@ -168,7 +187,8 @@ def serve(
     }
     responder = Responder(**{**standard, **options})
     folder.mkdir(exist_ok=True)
-    with ScepServer(responder.handle) as server:
+    handle = responder.handle if post else partial(promising_no_post, responder.handle)
+    with ScepServer(handle) as server:
         yield Service(
             folder=folder,
             authority=authority() if ca is None else ca,
