@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
 
@@ -35,10 +33,10 @@ from pyscep.errors import (
     WeakAlgorithm,
 )
 from pyscep.extensions import ExtendedKeyUsage, GeneralName, KeyUsage, microsoft_template_name
-from pyscep.keys import PrivateKey
 from pyscep.names import build_name
 from pyscep.pkcs10 import build_csr, parse_csr, self_signed_identity
 from tests.helpers import keys
+from tests.interop.openssl import OpenSsl
 
 UTC = timezone.utc
 NOW = datetime.now(UTC)
@@ -47,49 +45,6 @@ PROVIDER = keys.provider()
 CONTENT = b"what is inside, \x00 and binary \xff" * 50
 DIGESTS = ["sha1", "sha256", "sha512"]
 AES128 = ContentEncryptionAlgorithm.AES128_CBC
-
-
-class OpenSsl:
-    """Runs the command in a directory of its own, where keys and certificates lie by name."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-
-    def __call__(self, *arguments: object, stdin: bytes = b"") -> bytes:
-        return self.run(*arguments, stdin=stdin).stdout
-
-    def says(self, *arguments: object, stdin: bytes = b"") -> str:
-        """Return stdout and stderr together, as messages go here or there by version."""
-        done = self.run(*arguments, stdin=stdin)
-        return (done.stdout + done.stderr).decode("utf-8", "replace")
-
-    def run(self, *arguments: object, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        done = subprocess.run(
-            ["openssl", *map(str, arguments)],
-            input=stdin,
-            capture_output=True,
-            check=False,
-            cwd=self.directory,
-            timeout=60,
-        )
-        assert done.returncode == 0, done.stderr.decode("utf-8", "replace")
-        return done
-
-    def write(self, name: str, contents: bytes | str) -> str:
-        octets = contents.encode() if isinstance(contents, str) else contents
-        (self.directory / name).write_bytes(octets)
-        return name
-
-    def read(self, name: str) -> bytes:
-        return (self.directory / name).read_bytes()
-
-    def key(self, name: str) -> PrivateKey:
-        return PROVIDER.load_private_key(self.read(f"{name}.key"))
-
-    def identity(self, name: str) -> Identity:
-        """Return what ``name.key`` and ``name.pem`` hold."""
-        certificate = parse_certificate(self.read(f"{name}.pem"))
-        return Identity(certificate=certificate, key=self.key(name))
 
 
 @pytest.fixture(scope="module")
