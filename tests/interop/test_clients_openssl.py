@@ -210,9 +210,15 @@ def certified(hand: Hand) -> bytes:
     return parse_certificate(hand.openssl.read("issued.pem")).der
 
 
-@pytest.mark.conforms("M-01", "M-09", "M-13", "A-01", "E-01", "E-20", "T-06", "T-21")
-@pytest.mark.parametrize(("bits", "method"), [(2048, "POST"), (2048, "GET"), (4096, "POST")])
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.conforms("M-01", "M-09", "M-13", "A-01", "E-01", "E-20", "T-21")
+@pytest.mark.parametrize(
+    ("layout", "bits", "method"),
+    [
+        *((layout, 2048, method) for layout in LAYOUTS for method in ("POST", "GET")),
+        ("ca", 4096, "POST"),
+        ("ca-and-two-ras", 4096, "POST"),
+    ],
+)
 def test_enrolment(
     hand_of: Callable[[Service], Hand], layout: str, bits: int, method: str, tmp_path: Path
 ) -> None:
@@ -248,7 +254,7 @@ def test_every_algorithm_comes_back(
         assert oid(DIGESTS[digest]) in hand.openssl.read("answer.der")
 
 
-@pytest.mark.conforms("E-07", "E-09", "E-18", "E-22")
+@pytest.mark.conforms("E-07", "E-18", "E-22")
 @pytest.mark.parametrize(
     "encrypt",
     [
@@ -287,7 +293,7 @@ def test_a_refusal(
         assert reply.content == (empty_content or b"")
 
 
-@pytest.mark.conforms("A-06", "P-01", "P-05", "P-10", "P-12")
+@pytest.mark.conforms("A-06", "P-05", "P-10")
 def test_polling(hand_of: Callable[[Service], Hand], tmp_path: Path) -> None:
     options: dict[str, Any] = {"handler": ApprovalHandler(), "approve": True}
     with serve(tmp_path / "service", **options) as service:
@@ -302,7 +308,7 @@ def test_polling(hand_of: Callable[[Service], Hand], tmp_path: Path) -> None:
         hand.issued(hand.send(hand.message(CERT_POLL, payload)), name="issued")
 
 
-@pytest.mark.conforms("R-02", "R-03", "C-28", "E-20")
+@pytest.mark.conforms("R-03", "E-20")
 @pytest.mark.parametrize("message_type", [RENEWAL_REQ, PKCS_REQ])
 def test_renewal(hand_of: Callable[[Service], Hand], message_type: str, tmp_path: Path) -> None:
     with serve(tmp_path / "service") as service:
@@ -316,7 +322,7 @@ def test_renewal(hand_of: Callable[[Service], Hand], message_type: str, tmp_path
         assert parse_certificate(hand.openssl.read("renewed.pem")).der != first
 
 
-@pytest.mark.conforms("Q-01", "A-01")
+@pytest.mark.conforms("A-01")
 def test_getting_a_certificate(hand_of: Callable[[Service], Hand], tmp_path: Path) -> None:
     with serve(tmp_path / "service") as service:
         hand = hand_of(service)
@@ -342,7 +348,7 @@ def test_getting_a_crl(hand_of: Callable[[Service], Hand], tmp_path: Path) -> No
         assert f"Serial Number: {serial.partition('=')[2]}" in said
 
 
-@pytest.mark.conforms("G-01", "G-03", "G-04", "G-21")
+@pytest.mark.conforms("G-03", "G-04", "G-21")
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_ca_certificates(
     hand_of: Callable[[Service], Hand], layout: str, tmp_path: Path
@@ -357,7 +363,7 @@ def test_the_ca_certificates(
             assert certificate.pem().strip() in printed
 
 
-@pytest.mark.conforms("N-01", "N-02", "N-10")
+@pytest.mark.conforms("N-01", "N-02")
 def test_the_next_ca_certificates(hand_of: Callable[[Service], Hand], tmp_path: Path) -> None:
     following = authority().roll_over(
         not_before=now(), lifetime=timedelta(days=30), key=keys.rsa(5)
