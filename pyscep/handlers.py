@@ -131,7 +131,7 @@ class RequestHandler(Protocol):
 class ChallengeHandler:
     """Issue to whoever knows the challenge password, and to holders of a valid certificate.
 
-    Source: RFC 8894 section 2.4; H-03, H-04, H-05, H-10, H-11, R-17, W-13, W-14.
+    Source: RFC 8894 section 2.4; H-02 to H-05, H-10, H-11, R-17, W-13, W-14.
     """
 
     is_right: Callable[[str], bool] = field(repr=False)
@@ -146,14 +146,15 @@ class ChallengeHandler:
     def decide(self, request: EnrolmentRequest) -> Decision:
         """See :meth:`RequestHandler.decide`."""
         renewal = request.trust is SignerTrust.TRUSTED and not self.renewal_needs_challenge
+        same_subject = request.csr.subject == request.signer.subject
+        if renewal and (same_subject or self.renewal_may_change_subject):
+            # The original challenge may come along (H-02): it is not looked at, nor used up again.
+            return Issue()
         challenge = request.challenge_password
-        knows = challenge is not None and self.is_right(challenge)
-        if not (renewal or knows):
-            return Refuse()
-        other_subject = request.csr.subject != request.signer.subject
-        if renewal and not knows and other_subject and not self.renewal_may_change_subject:
-            return Refuse(fail_info_text="A renewal has to keep the subject.")
-        if challenge is None or not (knows and self.one_time):
+        if challenge is None or not self.is_right(challenge):
+            text = "A renewal has to keep the subject." if renewal else None
+            return Refuse(fail_info_text=text)
+        if not self.one_time:
             return Issue()
         return Issue(consumes=hashlib.sha256(challenge.encode("utf-8", "surrogatepass")).digest())
 

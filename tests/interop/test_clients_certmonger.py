@@ -13,10 +13,11 @@ from asn1crypto import pem
 from pyscep.algorithms import ContentEncryptionAlgorithm, DigestAlgorithm
 from pyscep.ca import CaCertificates
 from pyscep.certificates import Identity, parse_certificate, parse_certificates
+from pyscep.challenges import OneTimeChallenges
 from pyscep.cms_enveloped import parse_enveloped_data
 from pyscep.cms_signed import parse_degenerate
 from pyscep.exchange import pkcs_req
-from pyscep.handlers import ApprovalHandler
+from pyscep.handlers import ApprovalHandler, EnrolmentRequest
 from pyscep.messages import FailInfo, MessageType, PkiStatus
 from pyscep.pkcs10 import build_csr, self_signed_identity
 from tests.helpers import keys
@@ -128,6 +129,25 @@ def test_a_new_key(certmonger: Certmonger, key: Path, renewal: bool, tmp_path: P
         assert second.public_key != first.public_key
         assert second.subject == first.subject
         assert [each.message_type for each in service.exchanges] == [MessageType.PKCS_REQ] * 2
+
+
+@pytest.mark.conforms("H-04", "H-11", "R-06")
+@pytest.mark.parametrize("command", ["resubmit", "rekey"])
+def test_it_sends_the_first_challenge_with_every_renewal(
+    certmonger: Certmonger, key: Path, command: str, tmp_path: Path
+) -> None:
+    challenges = OneTimeChallenges(
+        key=bytes(range(32)),
+        lifetime=timedelta(hours=1),
+        now=now,
+        random_bytes=keys.provider().random_bytes,
+    )
+    alarms: list[EnrolmentRequest] = []
+    options = {**READABLE, "handler": challenges.handler(), "on_reuse": alarms.append}
+    with serve(tmp_path / "service", **options) as service:
+        first = certmonger.enrol(service, key, challenges.new_challenge())
+        assert certmonger.again(command, first.issued).issued != first.issued
+        assert not alarms
 
 
 # ------------------------------------------------------------------------------ its helper by hand

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from pyscep.certificates import parse_certificate
+from pyscep.certificates import Identity, parse_certificate
 from pyscep.challenges import OneTimeChallenges
 from pyscep.errors import HttpError, UnsupportedError, UsageError
+from pyscep.exchange import renewal_req
 from pyscep.handlers import (
     ApprovalHandler,
     ChallengeHandler,
@@ -151,6 +152,31 @@ class TestOneTimeChallenges:
         assert challenges.handler().decide(request) == Issue()
         strict = challenges.handler(renewal_needs_challenge=True)
         assert strict.decide(request) == Refuse()
+
+    @pytest.mark.conforms("H-03", "H-04", "H-11")
+    def test_a_renewal_may_bring_the_used_challenge_along(
+        self, challenges: OneTimeChallenges
+    ) -> None:
+        """As certmonger does with every renewal (H-02)."""
+        alarms: list[EnrolmentRequest] = []
+        responder = new_responder(handler=challenges.handler(), on_reuse=alarms.append)
+        challenge = challenges.new_challenge()
+        first = require_success(send(responder, begin(responder, challenge_password=challenge)))
+        renewal = renewal_req(
+            responders.csr(3, challenge_password=challenge),
+            identity=Identity(certificate=first.certificate, key=keys.rsa(1)),
+            ca=responders.trust(responder),
+        )
+        require_success(send(responder, renewal))
+        assert not alarms
+        # For another subject the certificate does not stand, so a challenge has to.
+        other = renewal_req(
+            responders.csr(3, subject="CN=other", challenge_password=challenge),
+            identity=Identity(certificate=first.certificate, key=keys.rsa(1)),
+            ca=responders.trust(responder),
+        )
+        assert isinstance(send(responder, other), Failure)
+        assert len(alarms) == 1
 
 
 def test_a_wrong_challenge_is_compared_as_text() -> None:
