@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from pyscep import asn1, der
 from pyscep.algorithms import (
     RSA_ENCRYPTION_OID,
+    RSAES_OAEP_OID,
     ContentEncryptionAlgorithm,
     DigestAlgorithm,
     KeyEncryptionAlgorithm,
     KeyType,
+    SignatureAlgorithm,
     signature_algorithm_for,
 )
-from pyscep.certificates import Certificate, Identity
+from pyscep.certificates import Certificate, Identity, key_type_of
 from pyscep.cms_signed import degenerate
 from pyscep.crypto import CryptoProvider
 from pyscep.messages import CertRep, PkiStatus
@@ -68,6 +70,16 @@ class Draft:
     """Whether there are signed attributes at all."""
     signer_count: int = 1
     """How many SignerInfos there are."""
+    repeated: frozenset[str] = frozenset()
+    """The OIDs of attributes that stand there twice."""
+    sorted_attributes: bool = True
+    """Whether attributes are sent in the order in which they are signed."""
+    names_scheme: bool = False
+    """Whether signatureAlgorithm names the hash too, without parameters, as Go's libraries do."""
+    key_encryption_algorithm: KeyEncryptionAlgorithm = KeyEncryptionAlgorithm.RSA_PKCS1_V15
+    """How the content key is encrypted."""
+    segmented_content: bool = False
+    """Whether eContent is a constructed OCTET STRING in pieces of 1,000 bytes."""
     constructed_encrypted_content: bool = False
     """Whether encryptedContent is a constructed [0] with one piece in it."""
     empty_content: bytes | None = None
@@ -91,7 +103,7 @@ class Draft:
         """Put everything together."""
         content = self._envelope() if self.has_envelope else self.empty_content
         signer_info = self._signer_info(content)
-        encapsulated = b"" if content is None else der.explicit(0, der.octet_string(content))
+        encapsulated = b"" if content is None else der.explicit(0, self._content(content))
         enclosed = b"".join(self.enclosed)
         signed_data = der.sequence(
             der.integer(1),
@@ -103,38 +115,52 @@ class Draft:
         message = der.sequence(der.oid(asn1.SIGNED_DATA), der.explicit(0, signed_data))
         return _apply(self.change_message, message)
 
+    def _content(self, content: bytes) -> bytes:
+        if not self.segmented_content:
+            return der.octet_string(content)
+        pieces = [content[start : start + 1000] for start in range(0, len(content), 1000)]
+        return der.encode(
+            der.OCTET_STRING | der.CONSTRUCTED, b"".join(map(der.octet_string, pieces))
+        )
+
     def _signer_info(self, content: bytes | None) -> bytes:
         attributes = self._attributes(content)
-        algorithm = signature_algorithm_for(KeyType.RSA, self.signature_digest)
-        signed = der.encode(der.SET, attributes) if self.signed_attributes else content or b""
-        oid = algorithm.oid
-        if self.signature_digest is self.digest_algorithm:
-            oid = RSA_ENCRYPTION_OID
+        key_type = key_type_of(self.signer.key.public_key) or KeyType.RSA
+        algorithm = signature_algorithm_for(key_type, self.signature_digest)
+        in_order = b"".join(sorted(attributes))
+        signed = der.encode(der.SET, in_order) if self.signed_attributes else content or b""
+        sent = in_order if self.sorted_attributes else b"".join(sorted(attributes, reverse=True))
         return der.sequence(
             der.integer(1),
             self.named_signer.issuer_and_serial_number,
             der.sequence(der.oid(self.digest_oid)),
-            der.encode(der.context(0), attributes) if self.signed_attributes else b"",
-            der.sequence(der.oid(oid), der.null()),
+            der.encode(der.context(0), sent) if self.signed_attributes else b"",
+            self._scheme(algorithm),
             der.octet_string(self.signer.key.sign(_apply(self.change_signed, signed), algorithm)),
         )
 
-    def _attributes(self, content: bytes | None) -> bytes:
-        """Return the contents of the SET: sorted, and with the two that CMS demands."""
-        present = {oid for oid, _ in self.attributes}
-        attributes = list(self.attributes)
-        if asn1.CONTENT_TYPE not in present:
-            attributes.append((asn1.CONTENT_TYPE, (der.oid(asn1.DATA),)))
-        if asn1.MESSAGE_DIGEST not in present:
-            digest = self.provider.digest(content or b"", self.digest_algorithm)
-            attributes.append((asn1.MESSAGE_DIGEST, (der.octet_string(digest),)))
-        encoded = (
-            der.sequence(der.oid(oid), der.encode(der.SET, b"".join(values)))
-            for oid, values in attributes
-            # No values at all stand for an attribute that is left out.
-            if values
+    def _scheme(self, algorithm: SignatureAlgorithm) -> bytes:
+        if algorithm.key_type is not KeyType.RSA or self.names_scheme:
+            return der.sequence(der.oid(algorithm.oid))
+        differs = self.signature_digest is not self.digest_algorithm
+        return der.sequence(der.oid(algorithm.oid if differs else RSA_ENCRYPTION_OID), der.null())
+
+    def _attributes(self, content: bytes | None) -> list[bytes]:
+        """Return all attributes, also the two that CMS demands if they are not given."""
+        digest = self.provider.digest(content or b"", self.digest_algorithm)
+        demanded = (
+            (asn1.CONTENT_TYPE, (der.oid(asn1.DATA),)),
+            (asn1.MESSAGE_DIGEST, (der.octet_string(digest),)),
         )
-        return b"".join(sorted(encoded))
+        given = {oid for oid, _ in self.attributes}
+        completed = (*self.attributes, *(each for each in demanded if each[0] not in given))
+        encoded: list[bytes] = []
+        for oid, values in completed:
+            # No values at all stand for an attribute that is left out.
+            times = (2 if oid in self.repeated else 1) if values else 0
+            attribute = der.sequence(der.oid(oid), der.encode(der.SET, b"".join(values)))
+            encoded += [attribute] * times
+        return encoded
 
     def _envelope(self) -> bytes:
         cipher = self.content_encryption_algorithm
@@ -144,12 +170,16 @@ class Draft:
         encrypted_key = self.provider.encrypt_key(
             self.recipient.public_key,
             _apply(self.change_key, key),
-            KeyEncryptionAlgorithm.RSA_PKCS1_V15,
+            self.key_encryption_algorithm,
         )
+        with_oaep = self.key_encryption_algorithm is KeyEncryptionAlgorithm.RSA_OAEP_SHA1
         recipient_info = der.sequence(
             der.integer(0),
             self.named_recipient.issuer_and_serial_number,
-            der.sequence(der.oid(RSA_ENCRYPTION_OID), der.null()),
+            # An empty SEQUENCE stands for SHA-1 (RFC 4055 section 4.1).
+            der.sequence(der.oid(RSAES_OAEP_OID), der.sequence())
+            if with_oaep
+            else der.sequence(der.oid(RSA_ENCRYPTION_OID), der.null()),
             der.octet_string(_apply(self.change_encrypted_key, encrypted_key)),
         )
         encrypted_content_info = der.sequence(

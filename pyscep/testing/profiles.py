@@ -12,28 +12,38 @@ from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
-from urllib.parse import urlsplit
 
-from pyscep import asn1, der
+from pyscep import http
 from pyscep.algorithms import ContentEncryptionAlgorithm, DigestAlgorithm
-from pyscep.errors import UsageError
+from pyscep.cms_signed import degenerate
+from pyscep.errors import ScepError, UsageError
 from pyscep.extensions import KeyUsage
 from pyscep.handlers import ChallengeHandler, RequestHandler
-from pyscep.http import HttpRequest, HttpResponse
+from pyscep.http import HttpRequest, HttpResponse, Operation, operation_of
 from pyscep.keys import PrivateKey
-from pyscep.messages import FailInfo, MessageType, PkiStatus
+from pyscep.messages import FailInfo, MessageType
 from pyscep.pki_message import parse_pki_message
+from pyscep.registrar import DuplicatePolicy
 from pyscep.responder import AES_CIPHERS, SHA2_DIGESTS, Responder
 from pyscep.store import Store
-from pyscep.testing.draft import Draft, number
+from pyscep.testing import habits
+from pyscep.testing.changes import (
+    copied_nonce,
+    indefinite_lengths,
+    setting,
+    with_cipher,
+    with_digest,
+)
 from pyscep.testing.ephemeral_ca import EphemeralCa
-from pyscep.testing.faults import MisbehavingServer, OnDraft, Stage
+from pyscep.testing.misbehaviour import Habit, MisbehavingServer
 
 _DES3 = ContentEncryptionAlgorithm.DES_EDE3_CBC
 _ALL_CIPHERS = AES_CIPHERS | {_DES3}
 _ALL_DIGESTS = SHA2_DIGESTS | {DigestAlgorithm.SHA1}
-_NO_QUERIES = frozenset((MessageType.CERT_POLL, MessageType.GET_CERT, MessageType.GET_CRL))
+_QUERIES = (MessageType.CERT_POLL, MessageType.GET_CERT, MessageType.GET_CRL)
 _CERT_SIGN_ONLY = (KeyUsage.KEY_CERT_SIGN, KeyUsage.CRL_SIGN)
+
+Handle = Callable[[HttpRequest], HttpResponse]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +64,10 @@ class Profile:
     """What is between the lines of GetCACaps."""
     final_line_end: bool = True
     """Whether it is also after the last line."""
-    methods: AbstractSet[str] = frozenset(("GET", "POST"))
+    methods: tuple[str, ...] = ("GET", "POST")
     """The HTTP methods for PKIOperation."""
+    other_method_status: int = 405
+    """The HTTP status for a PKIOperation by another method."""
     separate_ra: bool = False
     """Whether there are two RA certificates."""
     single_ra: bool = False
@@ -74,18 +86,14 @@ class Profile:
     """Whether RenewalReq is understood."""
     renewal_needs_challenge: bool = False
     """Whether a renewal needs the challenge password all the same."""
-    unanswered: AbstractSet[MessageType] = frozenset()
-    """Message types that end in HTTP status 500."""
-    refusal_status: int | None = None
-    """The HTTP status that stands for every FAILURE, if no CertRep is sent."""
-    refusal: FailInfo | None = None
-    """The failInfo that stands for every other one."""
-    reply_cipher: ContentEncryptionAlgorithm | None = None
-    """The cipher of every reply, whatever the request had."""
-    reply_digest: DigestAlgorithm | None = None
-    """The hash of every reply, whatever the request had."""
-    on_draft: tuple[Callable[[Draft, Stage], Draft], ...] = ()
-    """Further habits of its replies."""
+    duplicates: DuplicatePolicy = DuplicatePolicy.REISSUE
+    """What it does when a key asks a second time for what it has."""
+    habits: tuple[Habit, ...] = ()
+    """What it does to each of its replies, in this order."""
+    change_ca_certificates: Callable[[bytes], bytes] | None = None
+    """What it does to the PKCS #7 that GetCACert answers."""
+    answer: Callable[[HttpRequest, Handle], HttpResponse] | None = None
+    """What it does with a PKIOperation before, or instead of, the responder."""
 
     def make_authority(self, *, now: datetime, key: PrivateKey | None = None) -> EphemeralCa:
         """Make a CA with the certificates that this server would have."""
@@ -117,19 +125,9 @@ class Profile:
             ciphers=self.ciphers,
             digests=self.digests,
             renewal=self.renewal,
+            duplicates=self.duplicates,
             provider=authority.provider,
         )
-
-    def habits(self) -> tuple[OnDraft, ...]:
-        """Return what it does to each of its replies."""
-        found = list(self.on_draft)
-        if self.refusal is not None:
-            found.insert(0, _always_refuses_with(self.refusal))
-        if self.reply_cipher is not None:
-            found.insert(0, _always_encrypts_with(self.reply_cipher))
-        if self.reply_digest is not None:
-            found.insert(0, _always_hashes_with(self.reply_digest))
-        return tuple(OnDraft(f"as {self.title} does", habit) for habit in found)
 
 
 class ProfileServer(MisbehavingServer):
@@ -139,127 +137,68 @@ class ProfileServer(MisbehavingServer):
         """Bind the port; nothing is answered before :meth:`start`."""
         super().__init__(responder, path=profile.path, port=port)
         self.profile = profile
-        self.misbehaviour.habits = profile.habits()
+        self.misbehaviour.habits = profile.habits
         self.handle = self._answer_as_profile
 
     def _answer_as_profile(self, request: HttpRequest) -> HttpResponse:
-        query = urlsplit(request.url).query
-        if "operation=GetCACaps" in query and self.profile.keywords is not None:
-            return _text(200, _keywords(self.profile))
-        if "operation=GetCACert" in query and self.profile.always_pkcs7:
-            return self._as_pkcs7(self.misbehaviour.handle(request))
-        if "operation=GetCA" in query or "operation=GetNextCACert" in query:
-            return self.misbehaviour.handle(request)
-        if request.method not in self.profile.methods:
-            return _text(405, b"method not allowed\n", ("Allow", ", ".join(self.profile.methods)))
-        return self._pki_operation(request)
+        profile, right = self.profile, self.misbehaviour.handle
+        match operation_of(request):
+            case Operation.GET_CA_CAPS:
+                return self._capabilities(request, right(request))
+            case Operation.GET_CA_CERT:
+                return self._ca_certificates(right(request))
+            case Operation.PKI_OPERATION | None:
+                if request.method not in profile.methods:
+                    return self._other_method()
+                return right(request) if profile.answer is None else profile.answer(request, right)
+            case _:
+                return right(request)
 
-    def _as_pkcs7(self, response: HttpResponse) -> HttpResponse:
-        from pyscep.cms_signed import degenerate  # noqa: PLC0415
-        from pyscep.http import ca_cert_response  # noqa: PLC0415
-
-        if response.header("Content-Type") != "application/x-x509-ca-cert":
+    def _capabilities(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        # A fault of the capabilities goes before what the profile announces.
+        is_right = response == self.responder.handle(request)
+        if self.profile.keywords is None or not is_right:
             return response
-        return ca_cert_response(degenerate([response.body]), chain=True)
+        lines = self.profile.line_end.join(self.profile.keywords)
+        end = self.profile.line_end if self.profile.final_line_end else ""
+        return http.ca_caps_response((lines + end).encode("ascii"))
 
-    def _pki_operation(self, request: HttpRequest) -> HttpResponse:
-        response = self.misbehaviour.handle(request)
-        if response.status != 200 or not response.body.startswith(b"\x30"):
-            return response
-        sent = self.log_of_last_message()
-        if sent in self.profile.unanswered:
-            return _text(500, b"unsupported message type\n")
-        status = self.profile.refusal_status
-        if status is not None and _is_failure(response.body):
-            return _text(status, b"request refused\n")
+    def _ca_certificates(self, response: HttpResponse) -> HttpResponse:
+        body, is_one = response.body, response.header("Content-Type") == http.CA_CERT_TYPE
+        if self.profile.always_pkcs7 and is_one:
+            response = http.ca_cert_response(degenerate([body]), chain=True)
+        change = self.profile.change_ca_certificates
+        if change is not None and response.header("Content-Type") == http.CA_RA_CERT_TYPE:
+            response = replace(response, body=change(response.body))
         return response
 
-    def log_of_last_message(self) -> MessageType | None:
-        """Return the type of the request that was answered last."""
-        return self.misbehaviour.last_message_type
-
-
-def _is_failure(message: bytes) -> bool:
-    verified = parse_pki_message(message).verify_possession()
-    return verified.pki_status is PkiStatus.FAILURE
-
-
-def _keywords(profile: Profile) -> bytes:
-    text = profile.line_end.join(profile.keywords or ())
-    return (text + (profile.line_end if profile.final_line_end else "")).encode()
-
-
-def _text(status: int, body: bytes, *headers: tuple[str, str]) -> HttpResponse:
-    return HttpResponse(
-        status=status, headers=(("Content-Type", "text/plain"), *headers), body=body
-    )
-
-
-# ------------------------------------------------------------------------------------------ habits
-
-
-def _always_encrypts_with(
-    cipher: ContentEncryptionAlgorithm,
-) -> Callable[[Draft, Stage], Draft]:
-    def habit(draft: Draft, _stage: Stage) -> Draft:
-        return replace(draft, content_encryption_algorithm=cipher)
-
-    return habit
-
-
-def _always_hashes_with(digest: DigestAlgorithm) -> Callable[[Draft, Stage], Draft]:
-    def habit(draft: Draft, _stage: Stage) -> Draft:
-        return replace(
-            draft, digest_algorithm=digest, signature_digest=digest, digest_oid=digest.oid
+    def _other_method(self) -> HttpResponse:
+        headers = (("Content-Type", "text/plain"), ("Allow", ", ".join(self.profile.methods)))
+        status = self.profile.other_method_status
+        return HttpResponse(
+            status=status, headers=headers[: 2 if status == 405 else 1], body=b"wrong method\n"
         )
 
-    return habit
+
+_AES_OIDS = frozenset(cipher.oid for cipher in AES_CIPHERS)
 
 
-def _always_refuses_with(fail_info: FailInfo) -> Callable[[Draft, Stage], Draft]:
-    def habit(draft: Draft, _stage: Stage) -> Draft:
-        changed = tuple(
-            (oid, (number(fail_info.value),) if oid == asn1.FAIL_INFO else values)
-            for oid, values in draft.attributes
-        )
-        return replace(draft, attributes=changed)
-
-    return habit
-
-
-def _ndes_failure(draft: Draft, _stage: Stage) -> Draft:
-    """Fail as NDES does: SHA-1, no certificates, one zero byte, an HRESULT (V-05)."""
-    if draft.status is not PkiStatus.FAILURE:
-        return draft
-    sha1 = DigestAlgorithm.SHA1
-    hresult = (asn1.NDES_HRESULT, (der.printable_string("-2147024809"),))
-    return replace(
-        draft,
-        digest_algorithm=sha1,
-        signature_digest=sha1,
-        digest_oid=sha1.oid,
-        enclosed=(),
-        empty_content=b"\x00",
-        attributes=(*draft.attributes, hresult),
+def _aws_answer(request: HttpRequest, right: Handle) -> HttpResponse:
+    """Refuse every cipher but AES by HTTP, naming its OID."""
+    try:
+        sent = parse_pki_message(http.parse_request(request).message).verify_possession()
+        oid = sent.envelope().content_encryption_oid
+    except ScepError:
+        return right(request)  # which says what is wrong
+    if oid in _AES_OIDS:
+        return right(request)
+    text = f"Unsupported algorithm: {oid}"
+    headers = (
+        ("Content-Type", "text/plain"),
+        ("x-amzn-ErrorType", "ValidationException"),
+        ("x-amzn-ErrorMessage", text),
     )
-
-
-def _sender_nonce_copied(draft: Draft, _stage: Stage) -> Draft:
-    """Send the client's nonce as one's own (M-29)."""
-    nonce = next(values for oid, values in draft.attributes if oid == asn1.RECIPIENT_NONCE)
-    changed = tuple(
-        (oid, nonce if oid == asn1.SENDER_NONCE else values) for oid, values in draft.attributes
-    )
-    return replace(draft, attributes=changed)
-
-
-def _constructed_content(draft: Draft, _stage: Stage) -> Draft:
-    """Write encryptedContent as a constructed [0] of definite length (E-22)."""
-    return replace(draft, constructed_encrypted_content=True)
-
-
-def _empty_octets(draft: Draft, _stage: Stage) -> Draft:
-    return replace(draft, empty_content=b"")
+    return HttpResponse(status=400, headers=headers, body=f"{text}\n".encode("ascii"))
 
 
 # ---------------------------------------------------------------------------------------- profiles
@@ -277,15 +216,18 @@ NDES = Profile(
     sources=(
         "a recorded FAILURE reply of NDES",
         "recorded GetCACert replies of NDES: a CA and two RA certificates",
-        "notes in cryptlib's SCEP client on capabilities, AES and Renewal",
+        "notes in cryptlib's SCEP client on capabilities, AES, RSAES-OAEP and Renewal",
     ),
     path="/certsrv/mscep/mscep.dll/pkiclient.exe",
     # AES works and is not announced; Renewal means a PKCSReq signed with the old certificate.
     keywords=("POSTPKIOperation", "Renewal", "SHA-512", "SHA-256", "SHA-1", "DES3"),
-    line_end="\r\n",
     separate_ra=True,
     renewal=False,
-    on_draft=(_ndes_failure,),
+    habits=(
+        habits.refuses(MessageType.GET_CRL),
+        habits.ndes_failure,
+        habits.oaep_with_aes,
+    ),
 )
 CLEARPASS = Profile(
     name="clearpass",
@@ -297,7 +239,10 @@ CLEARPASS = Profile(
 MICROMDM = Profile(
     name="micromdm",
     title="micromdm scepserver 2.1.0",
-    sources=("exchanges recorded with Debian's package scep 2.1.0",),
+    sources=(
+        "exchanges recorded with Debian's package scep 2.1.0",
+        "runs of that package: every refusal is badRequest, other messages end in status 500",
+    ),
     keywords=(
         "Renewal",
         "SHA-1",
@@ -310,34 +255,52 @@ MICROMDM = Profile(
     final_line_end=False,
     ca_key_usage=_CERT_SIGN_ONLY,
     renewal_needs_challenge=True,
-    unanswered=_NO_QUERIES,
-    refusal=FailInfo.BAD_REQUEST,
-    reply_cipher=ContentEncryptionAlgorithm.DES_CBC,
-    reply_digest=DigestAlgorithm.SHA1,
-    on_draft=(_sender_nonce_copied, _constructed_content, _empty_octets),
+    habits=(
+        habits.does_not_know(*_QUERIES),
+        habits.refuses_with(FailInfo.BAD_REQUEST),
+        with_cipher(ContentEncryptionAlgorithm.DES_CBC),
+        with_digest(DigestAlgorithm.SHA1),
+        setting(constructed_encrypted_content=True, names_scheme=True, empty_content=b""),
+        habits.encloses_everything,
+        habits.signing_time,
+        copied_nonce,
+    ),
 )
 STEP_CA = Profile(
     name="step_ca",
     title="smallstep step-ca 0.19",
-    sources=("exchanges recorded with step-ca 0.19, built from Debian's library packages",),
+    sources=(
+        "exchanges recorded with step-ca 0.19, built from Debian's library packages",
+        "its configuration: encryptionAlgorithmIdentifier is 0, single DES, unless it is set",
+    ),
     keywords=(
-        "Renewal",
-        "SHA-1",
-        "SHA-256",
         "AES",
         "DES3",
+        "SHA-1",
+        "SHA-256",
+        "SHA-384",
+        "SHA-512",
         "SCEPStandard",
         "POSTPKIOperation",
+        "Renewal",
     ),
     line_end="\r\n",
     final_line_end=False,
-    methods=frozenset(("POST",)),
+    methods=("POST",),
+    other_method_status=500,
     intermediates=1,
     renewal_needs_challenge=True,
-    unanswered=_NO_QUERIES,
-    reply_cipher=ContentEncryptionAlgorithm.DES_CBC,
-    reply_digest=DigestAlgorithm.SHA1,
-    on_draft=(_sender_nonce_copied, _constructed_content),
+    habits=(
+        habits.does_not_know(*_QUERIES),
+        # Recorded for a wrong challenge.
+        habits.short_fail_info_text("wrong password provided"),
+        with_cipher(ContentEncryptionAlgorithm.DES_CBC),
+        with_digest(DigestAlgorithm.SHA1),
+        setting(constructed_encrypted_content=True, names_scheme=True, empty_content=b""),
+        habits.encloses_everything,
+        habits.signing_time,
+        copied_nonce,
+    ),
 )
 EJBCA = Profile(
     name="ejbca",
@@ -347,47 +310,65 @@ EJBCA = Profile(
         "the older classes ScepRequestMessage and ScepResponseMessage: empty OCTET STRING",
     ),
     path="/ejbca/publicweb/apply/scep/pkiclient.exe",
-    refusal_status=400,
-    on_draft=(_empty_octets,),
+    duplicates=DuplicatePolicy.REFUSE,
+    habits=(habits.fails_over_http(400), setting(empty_content=b"")),
 )
 OPENXPKI = Profile(
     name="openxpki",
     title="OpenXPKI",
-    sources=("its documentation and source: mirrored algorithms, GetCACert always as PKCS #7",),
+    sources=(
+        "its documentation: GetCACert is always answered in PKCS #7",
+        "its source: hash, cipher and key transport of the request are mirrored",
+    ),
     path="/scep/generic",
     single_ra=True,
     always_pkcs7=True,
+    habits=(habits.mirrors_key_transport,),
 )
 CISCO_IOS_CA = Profile(
     name="cisco_ios_ca",
     title="Cisco IOS CA",
-    sources=("Cisco tech note 116167", "a recorded GetCACert reply of a Cisco RA"),
+    sources=(
+        "Cisco tech note 116167: GET, 3DES and SHA-1",
+        "a recorded GetCACert reply of a Cisco RA: in BER, an RA, its CA and the root",
+    ),
     path="/cgi-bin/pkiclient.exe",
     keywords=("DES3", "SHA-1"),
-    methods=frozenset(("GET",)),
+    methods=("GET",),
+    single_ra=True,
+    intermediates=1,
     ciphers=frozenset((_DES3,)),
     digests=frozenset((DigestAlgorithm.SHA1,)),
     renewal=False,
+    change_ca_certificates=indefinite_lengths,
 )
 DOGTAG = Profile(
     name="dogtag",
     title="Dogtag",
-    sources=("its source: GET only, one CA certificate, badMessageCheck for most errors",),
+    sources=(
+        "its source: GET only, one CA certificate, badMessageCheck for most errors",
+        "the same: badCertId for a poll for nothing",
+    ),
     path="/ca/cgi-bin/pkiclient.exe",
     keywords=("DES3", "SHA-1", "SHA-256", "SHA-512", "AES"),
-    methods=frozenset(("GET",)),
+    methods=("GET",),
     renewal=False,
-    refusal=FailInfo.BAD_MESSAGE_CHECK,
+    habits=(
+        habits.refuses_with(FailInfo.BAD_MESSAGE_CHECK, unless=frozenset((FailInfo.BAD_CERT_ID,))),
+    ),
 )
 AWS_PRIVATE_CA = Profile(
     name="aws_private_ca",
     title="AWS Private CA Connector for SCEP",
-    sources=("its documentation: AES only; single DES is refused with an error naming its OID",),
-    keywords=("AES", "POSTPKIOperation", "SHA-256", "SHA-512", "SCEPStandard"),
-    methods=frozenset(("POST",)),
+    sources=(
+        "its user guide: HTTP 400 with the headers x-amzn-ErrorType and x-amzn-ErrorMessage",
+        "its user guide: one certificate both signs and decrypts",
+        "micromdm/scep pull request 253: ValidationException, Unsupported algorithm: 1.3.14.3.2.7",
+    ),
     ciphers=AES_CIPHERS,
     digests=SHA2_DIGESTS,
     renewal=False,
+    answer=_aws_answer,
 )
 PROFILES = (
     STANDARD,

@@ -10,108 +10,39 @@ import pytest
 import pyscep
 from pyscep import (
     CertificateMismatch,
-    DecodeError,
     DecryptionFailed,
-    DowngradeRefused,
-    DuplicateAttribute,
     Failure,
-    HttpError,
-    LimitExceeded,
-    MessageError,
-    MissingAttribute,
-    NonceMismatch,
     Pending,
+    SecurityError,
     SignatureInvalid,
     Success,
-    TransactionMismatch,
-    TransportError,
-    UnexpectedMessageType,
     WeakAlgorithm,
 )
 from pyscep.handlers import static_challenge
 from pyscep.memory_store import MemoryStore
+from pyscep.messages import CertRep, FailInfo, PkiStatus
 from pyscep.responder import Responder
 from pyscep.testing import EphemeralCa, Fault, MisbehavingServer, Misbehaviour
+from pyscep.testing.faults import OnDraft, OnReply, find_fault, pending
 from pyscep.transport import RequestsTransport
+from tests.helpers.fault_outcomes import OUTCOMES
 from tests.helpers.keys import provider, rsa
 
 NOW = datetime(2030, 1, 1, tzinfo=timezone.utc)
-OUTCOMES: dict[Fault, type] = {
-    Fault.MISSING_TRANSACTION_ID: MissingAttribute,
-    Fault.MISSING_MESSAGE_TYPE: MissingAttribute,
-    Fault.MISSING_PKI_STATUS: MissingAttribute,
-    Fault.MISSING_RECIPIENT_NONCE: MissingAttribute,
-    Fault.MISSING_SENDER_NONCE: Success,
-    Fault.MISSING_MESSAGE_DIGEST: MissingAttribute,
-    Fault.MISSING_CONTENT_TYPE: MissingAttribute,
-    Fault.MISSING_FAIL_INFO: Failure,
-    Fault.DUPLICATE_TRANSACTION_ID: DuplicateAttribute,
-    Fault.DUPLICATE_MESSAGE_TYPE: DuplicateAttribute,
-    Fault.DUPLICATE_PKI_STATUS: DuplicateAttribute,
-    Fault.DUPLICATE_RECIPIENT_NONCE: DuplicateAttribute,
-    Fault.TWO_VALUES_IN_PKI_STATUS: DuplicateAttribute,
-    Fault.WRONG_TRANSACTION_ID: TransactionMismatch,
-    Fault.TRANSACTION_ID_PREFIX: TransactionMismatch,
-    Fault.EMPTY_TRANSACTION_ID: MessageError,
-    Fault.WRONG_RECIPIENT_NONCE: NonceMismatch,
-    Fault.TRUNCATED_RECIPIENT_NONCE: NonceMismatch,
-    Fault.WRONG_MESSAGE_TYPE: UnexpectedMessageType,
-    Fault.UNKNOWN_MESSAGE_TYPE: UnexpectedMessageType,
-    Fault.MESSAGE_TYPE_AS_INTEGER: MessageError,
-    Fault.PADDED_MESSAGE_TYPE: UnexpectedMessageType,
-    Fault.UNKNOWN_PKI_STATUS: MessageError,
-    Fault.UNKNOWN_FAIL_INFO: Failure,
-    Fault.WRONG_CONTENT_TYPE_ATTRIBUTE: SignatureInvalid,
-    Fault.WRONG_MESSAGE_DIGEST: SignatureInvalid,
-    Fault.WRONG_ALGORITHM_PROTECTION: SignatureInvalid,
-    Fault.SIGNED_BY_STRANGER: SignatureInvalid,
-    Fault.SIGNED_BY_LOOK_ALIKE: SignatureInvalid,
-    Fault.SIGNED_OVER_OTHER_BYTES: SignatureInvalid,
-    Fault.NO_SIGNED_ATTRIBUTES: MissingAttribute,
-    Fault.NO_SIGNER: MessageError,
-    Fault.TWO_SIGNERS: MessageError,
-    Fault.MD5: WeakAlgorithm,
-    Fault.SHA1: Success,
-    Fault.TWO_HASHES: SignatureInvalid,
-    Fault.CERTIFICATE_FOR_ANOTHER_KEY: CertificateMismatch,
-    Fault.CERTIFICATE_OF_ANOTHER_CA: CertificateMismatch,
-    Fault.CA_INSTEAD_OF_LEAF: CertificateMismatch,
-    Fault.CHAIN_BEFORE_LEAF: Success,
-    Fault.NO_CERTIFICATE: CertificateMismatch,
-    Fault.NO_ENCLOSED_CERTIFICATES: Success,
-    Fault.ENCRYPTED_TO_STRANGER: MessageError,
-    Fault.ENCRYPTED_WITH_WRONG_KEY: DecryptionFailed,
-    Fault.SHORT_CONTENT_KEY: DecryptionFailed,
-    Fault.GARBLED_CONTENT_KEY: DecryptionFailed,
-    Fault.BAD_PADDING: DecryptionFailed,
-    Fault.GARBAGE_CONTENT: DecryptionFailed,
-    Fault.SINGLE_DES: WeakAlgorithm,
-    Fault.TRIPLE_DES: WeakAlgorithm,
-    Fault.NO_ENVELOPE_IN_SUCCESS: MessageError,
-    Fault.ENVELOPE_IN_FAILURE: Failure,
-    Fault.INDEFINITE_LENGTHS: Success,
-    Fault.TRAILING_BYTES: DecodeError,
-    Fault.TRUNCATED_MESSAGE: DecodeError,
-    Fault.HUGE_MESSAGE: LimitExceeded,
-    Fault.DEEP_MESSAGE: LimitExceeded,
-    Fault.PENDING_TWICE: Pending,
-    Fault.PENDING_FOREVER: Pending,
-    Fault.REFUSED: Failure,
-    Fault.HTML_PAGE: HttpError,
-    Fault.WRONG_HTTP_TYPE: Success,
-    Fault.REDIRECT: HttpError,
-    Fault.SERVER_ERROR: HttpError,
-    Fault.EMPTY_BODY: HttpError,
-    Fault.CAPABILITIES_STRIPPED: DowngradeRefused,
-    Fault.CAPABILITIES_LYING: Success,
-    Fault.CAPABILITIES_PAGE: DowngradeRefused,
-    Fault.CAPABILITIES_ERROR: DowngradeRefused,
-    Fault.CHUNKED_BODY: Success,
-    Fault.SLOW_BODY: TransportError,
-    Fault.CLOSED_CONNECTION: TransportError,
-    Fault.CUT_BODY: TransportError,
+# They show in a FAILURE only.
+SEEN_IN_SUCCESS = {
+    fault
+    for fault, outcome in OUTCOMES.items()
+    if outcome in (DecryptionFailed, CertificateMismatch)
+    or fault in (Fault.SINGLE_DES, Fault.TRIPLE_DES)
 }
-FAILURES = (Fault.MISSING_FAIL_INFO, Fault.UNKNOWN_FAIL_INFO, Fault.ENVELOPE_IN_FAILURE)
+FAILURES = (
+    Fault.MISSING_FAIL_INFO,
+    Fault.UNKNOWN_FAIL_INFO,
+    Fault.MALFORMED_FAIL_INFO,
+    Fault.DUPLICATE_FAIL_INFO,
+    Fault.ENVELOPE_IN_FAILURE,
+)
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +97,10 @@ def enrol(
 
 def test_the_table_is_complete() -> None:
     assert set(OUTCOMES) == set(Fault)
-    assert len({fault.explanation for fault in Fault}) == len(Fault)
+    assert len({fault.explanation for fault in Fault}) == len(Fault) >= 40
+    for fault in Fault:
+        # Nothing is an alias by accident, and each can be asked for by name.
+        assert find_fault(fault.name.lower().replace("_", "-")) is fault
 
 
 @pytest.mark.conforms(
@@ -216,6 +150,46 @@ def test_what_the_client_does(server: MisbehavingServer, fault: Fault) -> None:
         assert "right" not in str(caught.value).split("'")
     else:
         assert type(enrol(server, challenge)) is outcome
+
+
+def test_an_unknown_fault() -> None:
+    with pytest.raises(pyscep.UsageError, match="NO_SIGNER") as caught:
+        find_fault("nonsense")
+    assert caught.value.argument == "fault"
+
+
+def test_the_same_faults_in_a_refusal_and_while_waiting(server: MisbehavingServer) -> None:
+    """What is wrong with a SUCCESS is as wrong with a FAILURE (A-10, S-08)."""
+    for fault in Fault:
+        if not isinstance(fault.effect, OnDraft) or not issubclass(OUTCOMES[fault], SecurityError):
+            continue
+        for status in (Fault.REFUSED, Fault.PENDING_FOREVER):
+            server.misbehave(status, fault)
+            if fault in SEEN_IN_SUCCESS:
+                assert isinstance(enrol(server, "right"), Failure | Pending)
+            else:
+                with pytest.raises(OUTCOMES[fault]):
+                    enrol(server, "right")
+
+
+def test_effects_of_ones_own(server: MisbehavingServer) -> None:
+    def another_status(reply: CertRep, before: int) -> CertRep:
+        assert before == 0
+        return CertRep(pki_status=PkiStatus.FAILURE, fail_info=FailInfo.BAD_TIME)
+
+    server.misbehave(OnReply("badTime", another_status), Fault.SHA1)
+    reply = enrol(server, "right")
+    assert isinstance(reply, Failure)
+    assert reply.fail_info is FailInfo.BAD_TIME
+    server.misbehave(pending(3))
+    assert [type(enrol(server, "right")) for _ in range(4)] == [Pending, Pending, Pending, Success]
+
+
+def test_a_certificate_for_another_name_is_noticed(server: MisbehavingServer) -> None:
+    server.misbehave(Fault.CERTIFICATE_FOR_ANOTHER_NAME)
+    reply = enrol(server, "right")
+    assert isinstance(reply, Success)
+    assert reply.subject_changed
 
 
 def test_faults_compose_and_reset(server: MisbehavingServer) -> None:
