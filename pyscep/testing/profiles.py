@@ -16,6 +16,7 @@ from datetime import datetime
 from pyscep import http
 from pyscep.algorithms import ContentEncryptionAlgorithm, DigestAlgorithm
 from pyscep.cms_signed import degenerate
+from pyscep.crypto import CryptoProvider
 from pyscep.errors import ScepError, UsageError
 from pyscep.extensions import KeyUsage
 from pyscep.handlers import ChallengeHandler, RequestHandler
@@ -95,9 +96,16 @@ class Profile:
     answer: Callable[[HttpRequest, Handle], HttpResponse] | None = None
     """What it does with a PKIOperation before, or instead of, the responder."""
 
-    def make_authority(self, *, now: datetime, key: PrivateKey | None = None) -> EphemeralCa:
+    def make_authority(
+        self,
+        *,
+        now: datetime,
+        key: PrivateKey | None = None,
+        provider: CryptoProvider | None = None,
+    ) -> EphemeralCa:
         """Make a CA with the certificates that this server would have."""
         return EphemeralCa.create(
+            provider=provider,
             now=now,
             key=key,
             separate_ra=self.separate_ra,

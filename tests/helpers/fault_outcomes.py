@@ -1,4 +1,4 @@
-"""What this library's own client makes of each fault: tests prove it, the documentation shows it."""
+"""What the client of this library makes of each fault: proved by tests, shown in the docs."""
 
 from __future__ import annotations
 
