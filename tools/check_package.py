@@ -39,7 +39,7 @@ def only(folder: Path, pattern: str) -> Path:
 
 def expected_in_wheel() -> set[str]:
     """Return the files of the package in this tree."""
-    return {
+    return {"pytest_pyscep.py"} | {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "pyscep").rglob("*")
         if path.suffix == ".py" or path.name == "py.typed" or path.parent.name == TEST_KEYS

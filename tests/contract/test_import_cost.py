@@ -49,6 +49,12 @@ def test_no_provider_is_loaded(loaded: set[str]) -> None:
     assert not [name for name in loaded if name.endswith("_provider")]
 
 
+def test_our_pytest_plugin_loads_nothing_of_ours() -> None:
+    """It is loaded in every run of pytest, also where nobody speaks SCEP."""
+    loaded = loaded_by("pytest_pyscep") - loaded_by("pytest")
+    assert loaded == {"pytest_pyscep"}
+
+
 def test_can_fail() -> None:
     assert "requests" in loaded_by("requests")
     assert "http.server" in loaded_by("http.server")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -15,12 +14,12 @@ from pyscep.client import Client
 from pyscep.exchange import Exchange, pkcs_req
 from pyscep.extensions import Extension
 from pyscep.handlers import Issue, static_challenge
-from pyscep.keys import PrivateKey
 from pyscep.memory_store import MemoryStore
 from pyscep.pkcs10 import CertificationRequest, build_csr, self_signed_identity
 from pyscep.pki_message import parse_pki_message
 from pyscep.responder import Responder
 from pyscep.testing import EphemeralCa
+from pyscep.testing.key_pool import KeyPool
 from pyscep.transaction import Reply
 from tests.helpers import keys
 from tests.helpers.message_factory import Envelope, reply_to
@@ -35,26 +34,17 @@ def authority() -> EphemeralCa:
     return new_authority()
 
 
-class Recycling:
-    """The usual provider, but new RSA keys are ones that were made before: no two the same."""
-
-    def __init__(self) -> None:
-        self._numbers = itertools.count(100)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(keys.provider(), name)
-
-    def generate_rsa_key(self, bits: int) -> PrivateKey:
-        """Return another key each time."""
-        return keys.rsa(next(self._numbers), bits=bits)
+@functools.cache
+def pool() -> KeyPool:
+    """Return the keys of CAs that are made for one test."""
+    return KeyPool(keys.provider())
 
 
 def new_authority(**options: Any) -> EphemeralCa:
     """Return a CA that a test may change."""
     key = options.pop("key", keys.rsa(0))
-    provider: Any = Recycling()
     return EphemeralCa.create(
-        now=keys.NOW - timedelta(days=1), key=key, provider=provider, **options
+        now=keys.NOW - timedelta(days=1), key=key, provider=pool().provider(), **options
     )
 
 

@@ -129,9 +129,8 @@ def visit() -> Iterator[Callable[..., Visit]]:
     with ExitStack() as stack:
 
         def start(profile: Profile, handler: Any = None, **changes: Any) -> Visit:
-            recycling: Any = responders.Recycling()
             made = profile.make_authority(
-                now=keys.NOW - timedelta(days=1), key=keys.rsa(0), provider=recycling
+                now=keys.NOW - timedelta(days=1), provider=responders.pool().provider()
             )
             responder = profile.make_responder(
                 authority=made,

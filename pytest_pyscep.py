@@ -3,7 +3,10 @@
 ``scep_server`` is a running server on loopback that is right until ``misbehave()`` says otherwise,
 and everything it is made of is a fixture that a test suite may override: ``scep_ca``,
 ``scep_handler``, ``scep_challenge_password``, ``scep_now``, ``scep_profile``, ``scep_faults``,
-``scep_responder``. Nothing heavy is imported before a fixture is used.
+``scep_responder``, ``scep_server_factory``.
+
+This module stands outside the package, as pytest loads it in every run on a machine that has
+pyscep, and the package takes a tenth of a second to import: fixtures import what they need.
 """
 
 from __future__ import annotations
@@ -17,14 +20,14 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pyscep.handlers import RequestHandler
-    from pyscep.keys import PrivateKey
     from pyscep.responder import Responder
     from pyscep.testing import EphemeralCa, Fault, MisbehavingServer
+    from pyscep.testing.key_pool import KeyPool
     from pyscep.testing.profiles import Profile
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options that choose profile, faults and challenge password for a whole run."""
+    """Add the options that choose profile, faults, handler and challenge for a whole run."""
     group = parser.getgroup("scep", "SCEP test server")
     group.addoption(
         "--scep-profile",
@@ -39,6 +42,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="switch this fault on from the start, such as WRONG_RECIPIENT_NONCE; may be repeated",
     )
     group.addoption(
+        "--scep-handler",
+        metavar="NAME",
+        default="challenge",
+        help="who gets a certificate: whoever has the challenge password (challenge), whoever is "
+        "approved (approval), or what a handler of yours says (package.module:name; default: "
+        "%(default)s)",
+    )
+    group.addoption(
         "--scep-challenge",
         metavar="TEXT",
         default="challenge",
@@ -47,11 +58,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def scep_ca_key() -> PrivateKey:
-    """Return the key of the CA, made once, as that takes longer than most tests."""
-    from pyscep.crypto import default_provider  # noqa: PLC0415
+def scep_keys() -> KeyPool:
+    """Return the keys of all CAs, each made once, as that takes longer than most tests."""
+    from pyscep.testing.key_pool import KeyPool  # noqa: PLC0415
 
-    return default_provider().generate_rsa_key(2048)
+    return KeyPool()
 
 
 @pytest.fixture
@@ -87,19 +98,41 @@ def scep_challenge_password(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def scep_handler(scep_challenge_password: str) -> RequestHandler:
-    """Say who gets a certificate: whoever knows the challenge password."""
-    from pyscep.handlers import static_challenge  # noqa: PLC0415
+def scep_handler(request: pytest.FixtureRequest, scep_challenge_password: str) -> RequestHandler:
+    """Say who gets a certificate; from ``--scep-handler``."""
+    from pyscep.handlers import ApprovalHandler, static_challenge  # noqa: PLC0415
 
-    return static_challenge(scep_challenge_password)
+    by_challenge = static_challenge(scep_challenge_password)
+    name = request.config.getoption("--scep-handler")
+    if name == "challenge":
+        return by_challenge
+    if name == "approval":
+        return ApprovalHandler(handler=by_challenge)
+    return _import_handler(name)
+
+
+def _import_handler(name: str) -> RequestHandler:
+    from pkgutil import resolve_name  # noqa: PLC0415
+
+    try:
+        handler = resolve_name(name) if ":" in name else None
+    except (ImportError, AttributeError, ValueError) as error:
+        raise pytest.UsageError(f"--scep-handler={name} cannot be imported: {error}") from error
+    if not hasattr(handler, "decide"):
+        raise pytest.UsageError(
+            f"--scep-handler={name} is no handler; use challenge, approval, or package.module:name "
+            "of an object with a method decide."
+        )
+    found: RequestHandler = handler  # type: ignore[assignment]  # it has what is needed
+    return found
 
 
 @pytest.fixture
 def scep_ca(
-    scep_ca_key: PrivateKey, scep_now: Callable[[], datetime], scep_profile: Profile
+    scep_keys: KeyPool, scep_now: Callable[[], datetime], scep_profile: Profile
 ) -> EphemeralCa:
     """Make a CA of this test's own."""
-    return scep_profile.make_authority(now=scep_now(), key=scep_ca_key)
+    return scep_profile.make_authority(now=scep_now(), provider=scep_keys.provider())
 
 
 @pytest.fixture
@@ -129,9 +162,7 @@ def scep_server_factory(
     with ExitStack() as stack:
 
         def start(responder: Responder) -> MisbehavingServer:
-            server = ProfileServer(responder, scep_profile)
-            stack.enter_context(server)
-            return server
+            return stack.enter_context(ProfileServer(responder, scep_profile))
 
         yield start
 
