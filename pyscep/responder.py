@@ -197,8 +197,11 @@ class Responder:
                 case Operation.GET_CA_CAPS:
                     body = format_capabilities(self.capabilities, extra=self.extra_capabilities)
                     return http.ca_caps_response(body)
-                case Operation.GET_CA_CERT | Operation.GET_CA_CERT_CHAIN:
+                case Operation.GET_CA_CERT:
                     return self._get_ca_cert()
+                case Operation.GET_CA_CERT_CHAIN:
+                    chain = [certificate.der for certificate in self.authority.published]
+                    return http.ca_cert_chain_response(degenerate(chain))
                 case Operation.GET_NEXT_CA_CERT:
                     return self._get_next_ca_cert()
                 case _:

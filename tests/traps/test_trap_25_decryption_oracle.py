@@ -12,9 +12,10 @@ from dataclasses import replace
 import pytest
 
 from pyscep.algorithms import ContentEncryptionAlgorithm
+from pyscep.http import HttpRequest
 from pyscep.pki_message import parse_pki_message
 from tests.helpers import keys, responders
-from tests.helpers.message_factory import Envelope, request
+from tests.helpers.message_factory import TRANSACTION_ID, Envelope, request
 
 GOOD = Envelope(recipient=responders.authority().issuer, content=responders.csr().der)
 BROKEN = {
@@ -29,15 +30,31 @@ BROKEN = {
 }
 
 
+SIGNER = responders.self_signed(responders.csr())
+
+
 def answer(envelope: Envelope) -> list[bytes]:
     """Return the parts of the answer that are not new every time."""
     responder = responders.new_responder()
-    signer = responders.self_signed(responders.csr())
-    octets = responder.answer(request(content=envelope.encode(), signer=signer).encode())
+    octets = responder.answer(request(content=envelope.encode(), signer=SIGNER).encode())
     reply = parse_pki_message(octets).verify_possession(provider=keys.provider())
     assert reply.sender_nonce is not None
     signature_size = 256
     return octets[:-signature_size].split(reply.sender_nonce)
+
+
+@pytest.mark.conforms("S-06", "E-16")
+def test_http_tells_them_apart_no_better() -> None:
+    """Status, headers and length are the same as well, and so is what is remembered: nothing."""
+    seen = set()
+    for envelope in BROKEN.values():
+        responder = responders.new_responder()
+        message = request(content=envelope.encode(), signer=SIGNER).encode()
+        url = f"{responders.URL}?operation=PKIOperation"
+        response = responder.handle(HttpRequest(method="POST", url=url, body=message))
+        seen.add((response.status, response.headers, len(response.body)))
+        assert responder.store.get(TRANSACTION_ID) is None
+    assert len(seen) == 1
 
 
 @pytest.mark.conforms("S-06", "E-16")

@@ -136,6 +136,13 @@ class TestOperations:
         assert several.header("Content-Type") == "application/x-x509-ca-ra-cert"
         assert set(parse_ca_certificates(several.body).certificates) == set(authority.published)
 
+    @pytest.mark.conforms("G-20")
+    def test_the_chain_of_the_drafts(self) -> None:
+        for authority in (responders.authority(), responders.new_authority(intermediates=1)):
+            response = get(new_responder(authority=authority), "operation=GetCACertChain")
+            assert response.header("Content-Type") == "application/x-x509-ca-ra-cert-chain"
+            assert parse_ca_certificates(response.body).certificates == authority.published
+
     @pytest.mark.conforms("N-10", "T-20")
     def test_no_next_ca(self) -> None:
         response = get(new_responder(), "operation=GetNextCACert")
