@@ -30,7 +30,8 @@ def pages() -> dict[str, str]:
 # ------------------------------------------------------------------------------------------- rst
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]], widths: str) -> str:
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], widths: str) -> str:
+    """Return a table in reST."""
     lines = [".. list-table::", "   :header-rows: 1", f"   :widths: {widths}", ""]
     for row in (header, *rows):
         lines += [f"   {'*' if not column else ' '} - {cell}" for column, cell in enumerate(row)]
@@ -59,7 +60,7 @@ Each name leads to the module that it comes from.
 def names_page() -> str:
     """Return the page of everything that ``import pyscep`` gives."""
     rows = [(_link_to(name), _summary(getattr(pyscep, name))) for name in pyscep.__all__]
-    return NAMES.format(table=_table(("Name", "What it is"), rows, "30 70"))
+    return NAMES.format(table=table(("Name", "What it is"), rows, "30 70"))
 
 
 def _link_to(name: str) -> str:
@@ -132,7 +133,7 @@ def errors_page() -> str:
     ]
     return ERRORS.format(
         drawing=(errors.__doc__ or "").partition("::\n\n")[2].partition("\n\n")[0],
-        table=_table(("Error", "Meaning", "Facts", "failInfo", "HTTP"), rows, "22 38 22 12 6"),
+        table=table(("Error", "Meaning", "Facts", "failInfo", "HTTP"), rows, "22 38 22 12 6"),
     )
 
 
@@ -167,7 +168,7 @@ def states_page() -> str:
     rows = [(f"``{at.value}``", name, f"``{to.value}``") for at, name, to in _transitions()]
     return STATES.format(
         told="; ".join(f"{at.value}, {name}: {to.value}" for at, name, to in _transitions()),
-        table=_table(("State", "What happens", "Next state"), rows, "35 30 35"),
+        table=table(("State", "What happens", "Next state"), rows, "35 30 35"),
     )
 
 

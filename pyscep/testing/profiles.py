@@ -57,6 +57,8 @@ class Profile:
     """What is imitated."""
     sources: tuple[str, ...]
     """Where that is known from."""
+    quirks: tuple[str, ...] = ()
+    """What a client notices of it, for people."""
     path: str = "/scep"
     """The path of its URL."""
     keywords: tuple[str, ...] | None = None
@@ -226,6 +228,13 @@ NDES = Profile(
         "recorded GetCACert replies of NDES: a CA and two RA certificates",
         "notes in cryptlib's SCEP client on capabilities, AES, RSAES-OAEP and Renewal",
     ),
+    quirks=(
+        "GetCACert has a CA and two RA certificates: one signs replies, one receives requests.",
+        "AES works and is not announced; replies under AES come with RSAES-OAEP.",
+        "Renewal is a PKCSReq signed with the old certificate; RenewalReq is refused.",
+        "A FAILURE has SHA-1, no certificates, one zero byte as content, and an HRESULT.",
+        "GetCRL is refused.",
+    ),
     path="/certsrv/mscep/mscep.dll/pkiclient.exe",
     # AES works and is not announced; Renewal means a PKCSReq signed with the old certificate.
     keywords=("POSTPKIOperation", "Renewal", "SHA-512", "SHA-256", "SHA-1", "DES3"),
@@ -241,6 +250,7 @@ CLEARPASS = Profile(
     name="clearpass",
     title="Aruba ClearPass Onboard",
     sources=("the shape of its URL, from the settings of products that enrol there",),
+    quirks=("Its URL is all that is imitated.",),
     # Nothing else about its replies is known here, and nothing is invented.
     path="/onboard/mdps_scep.php/1",
 )
@@ -250,6 +260,13 @@ MICROMDM = Profile(
     sources=(
         "exchanges recorded with Debian's package scep 2.1.0",
         "runs of that package: every refusal is badRequest, other messages end in status 500",
+    ),
+    quirks=(
+        "Replies are under single DES and SHA-1 (as sha1WithRSAEncryption), whatever was asked.",
+        "encryptedContent is a constructed [0]; the certificate is beside the envelope as well.",
+        "senderNonce is the client's nonce; a FAILURE is badRequest, with a content of no bytes.",
+        "CertPoll, GetCert and GetCRL end in status 500; a renewal needs the challenge password.",
+        "The CA's keyUsage is for certificates and CRLs only.",
     ),
     keywords=(
         "Renewal",
@@ -280,6 +297,12 @@ STEP_CA = Profile(
     sources=(
         "exchanges recorded with step-ca 0.19, built from Debian's library packages",
         "its configuration: encryptionAlgorithmIdentifier is 0, single DES, unless it is set",
+    ),
+    quirks=(
+        "As micromdm, whose code it shares: single DES, SHA-1, constructed [0], the nonce copied.",
+        "Capabilities are separated by CRLF; PKIOperation is for POST only.",
+        "The CA is below a root; GetCACert has both.",
+        "failInfoText has an OID that is one arc short.",
     ),
     keywords=(
         "AES",
@@ -317,6 +340,11 @@ EJBCA = Profile(
         "notes in cryptlib's SCEP client: HTTP 400 instead of a CertRep, single-use end entities",
         "the older classes ScepRequestMessage and ScepResponseMessage: empty OCTET STRING",
     ),
+    quirks=(
+        "Whatever is refused ends in HTTP status 400, without a CertRep.",
+        "A key that has a certificate for a subject gets no second one.",
+        "PENDING has a content of no bytes.",
+    ),
     path="/ejbca/publicweb/apply/scep/pkiclient.exe",
     duplicates=DuplicatePolicy.REFUSE,
     habits=(habits.fails_over_http(400), setting(empty_content=b"")),
@@ -327,6 +355,10 @@ OPENXPKI = Profile(
     sources=(
         "its documentation: GetCACert is always answered in PKCS #7",
         "its source: hash, cipher and key transport of the request are mirrored",
+    ),
+    quirks=(
+        "GetCACert is in PKCS #7 even with one certificate.",
+        "Replies have the hash, the cipher and the key transport of the request.",
     ),
     path="/scep/generic",
     single_ra=True,
@@ -339,6 +371,10 @@ CISCO_IOS_CA = Profile(
     sources=(
         "Cisco tech note 116167: GET, 3DES and SHA-1",
         "a recorded GetCACert reply of a Cisco RA: in BER, an RA, its CA and the root",
+    ),
+    quirks=(
+        "3DES, SHA-1 and GET, and nothing else.",
+        "GetCACert is in BER with indefinite lengths: an RA, its CA, the root.",
     ),
     path="/cgi-bin/pkiclient.exe",
     keywords=("DES3", "SHA-1"),
@@ -357,6 +393,10 @@ DOGTAG = Profile(
         "its source: GET only, one CA certificate, badMessageCheck for most errors",
         "the same: badCertId for a poll for nothing",
     ),
+    quirks=(
+        "PKIOperation is for GET only.",
+        "Refusals are badMessageCheck, but a poll for nothing is badCertId.",
+    ),
     path="/ca/cgi-bin/pkiclient.exe",
     keywords=("DES3", "SHA-1", "SHA-256", "SHA-512", "AES"),
     methods=("GET",),
@@ -372,6 +412,10 @@ AWS_PRIVATE_CA = Profile(
         "its user guide: HTTP 400 with the headers x-amzn-ErrorType and x-amzn-ErrorMessage",
         "its user guide: one certificate both signs and decrypts",
         "micromdm/scep pull request 253: ValidationException, Unsupported algorithm: 1.3.14.3.2.7",
+    ),
+    quirks=(
+        "What is not under AES ends in HTTP status 400; a header names the OID of the cipher.",
+        "RenewalReq is not supported.",
     ),
     ciphers=AES_CIPHERS,
     digests=SHA2_DIGESTS,

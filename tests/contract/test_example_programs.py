@@ -4,22 +4,45 @@ from __future__ import annotations
 
 import re
 import runpy
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from wsgiref.util import setup_testing_defaults
 
 import pytest
 
 import pyscep
-from pyscep.handlers import ApprovalHandler, RequestHandler, static_challenge
+from pyscep.handlers import (
+    ApprovalHandler,
+    EnrolmentRequest,
+    RequestHandler,
+    SignerTrust,
+    static_challenge,
+)
 from pyscep.memory_store import MemoryStore
 from pyscep.responder import Responder
 from pyscep.testing import EphemeralCa, ScepServer
+from tests.helpers import keys
 from tests.helpers.keys import rsa
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-TESTED = {"demo", "enrol", "hardware_key", "legacy_server", "poll_and_resume", "sans_io"}
+TESTED = {
+    "approve_by_hand",
+    "demo",
+    "device_test",
+    "enrol",
+    "faulty_server",
+    "hardware_key",
+    "intune_gateway",
+    "legacy_server",
+    "one_time_challenges",
+    "poll_and_resume",
+    "sans_io",
+    "wsgi_responder",
+}
 
 
 README = EXAMPLES.parent / "README.md"
@@ -68,6 +91,9 @@ def test_demo(capsys: pytest.CaptureFixture[str]) -> None:
         ("poll_and_resume", "3. Approved: CN=sensor-17."),
         ("hardware_key", "CN=sensor-17: the token was used 4 times"),
         ("legacy_server", "read under: DES_CBC"),
+        ("one_time_challenges", "3. sensor-18, with the same challenge: Failure"),
+        ("one_time_challenges", "ALARM: the challenge of CN=sensor-18 was used before."),
+        ("intune_gateway", "Success: delivered after Intune had agreed twice"),
     ],
 )
 def test_programs_without_arguments(
@@ -145,3 +171,85 @@ def test_the_lines_of_the_readme(
     ((name, text),) = calls
     assert name == called
     assert shown in text
+
+
+def test_approve_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main: Callable[[Path], None] = program("approve_by_hand")["main"]
+    main(tmp_path / "scep.db")
+    assert [line.strip() for line in capsys.readouterr().out.splitlines()] == [
+        "the device waits",
+        "approved: CN=sensor-17",
+        "the device has CN=sensor-17, for 30 days",
+    ]
+    policy = program("approve_by_hand")["Policy"]()
+    refused = policy.decide(somebody())
+    assert refused.fail_info_text == "Only sensors enrol here."
+
+
+def somebody() -> EnrolmentRequest:
+    """Return what a handler is asked about who is no sensor."""
+    csr = pyscep.build_csr(subject="CN=somebody", key=rsa(1))
+    identity = pyscep.self_signed_identity(
+        csr, key=rsa(1), not_before=keys.NOW, lifetime=timedelta(days=1)
+    )
+    return EnrolmentRequest(
+        message_type=pyscep.MessageType.PKCS_REQ,
+        transaction_id="T",
+        csr=csr,
+        signer=identity.certificate,
+        trust=SignerTrust.SELF_SIGNED,
+    )
+
+
+def test_device_test(pytester: pytest.Pytester) -> None:
+    """It is collected by nobody but this, in a pytest of its own."""
+    result = pytester.runpytest_subprocess(EXAMPLES / "device_test.py", "-p", "no:cacheprovider")
+    result.assert_outcomes(passed=7)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "outcome"),
+    [
+        ([], pyscep.Success),
+        (["--profile", "step_ca", "trailing-bytes"], pyscep.DecodeError),
+    ],
+)
+def test_faulty_server(arguments: list[str], outcome: type) -> None:
+    with subprocess.Popen(
+        [sys.executable, EXAMPLES / "faulty_server.py", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        known = dict(process.stdout.readline().strip().split(": ", 1) for _ in range(3))
+        device = program("device_test")["enrol_device"]
+        arguments_of_device = (known["url"], known["ca-sha256"], known["challenge"])
+        if issubclass(outcome, Exception):
+            with pytest.raises(outcome):
+                device(*arguments_of_device)
+        else:
+            assert type(device(*arguments_of_device)) is outcome
+        printed, _ = process.communicate()
+    assert printed == "GET GetCACert: 200\nPOST PKIOperation: 200\n"
+    assert process.returncode == 0
+
+
+def test_faulty_server_knows_no_other_faults() -> None:
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / "faulty_server.py", "nonsense"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "nonsense" in done.stderr
+
+
+def test_wsgi_responder(authority: EphemeralCa) -> None:
+    application = program("wsgi_responder")["make_application"](authority, "secret")
+    environment: dict[str, Any] = {"QUERY_STRING": "operation=GetCACert"}
+    setup_testing_defaults(environment)
+    started: list[str] = []
+    body = application(environment, lambda status, _headers: started.append(status))
+    assert (started, b"".join(body)) == (["200 OK"], authority.issuer.der)

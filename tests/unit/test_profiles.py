@@ -265,7 +265,7 @@ class TestNdes:
 
 def test_clear_pass_has_its_url_and_nothing_is_invented(visit: Callable[..., Visit]) -> None:
     assert visit(CLEARPASS).server.url.endswith("/onboard/mdps_scep.php/1")
-    known = ("name", "title", "sources", "path")
+    known = ("name", "title", "sources", "quirks", "path")
     assert Profile(**{name: getattr(CLEARPASS, name) for name in known}) == CLEARPASS
 
 
