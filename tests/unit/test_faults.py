@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -232,4 +233,33 @@ def test_the_stranger_is_made_when_needed(responder: Responder) -> None:
         csr, key=rsa(2), not_before=NOW, lifetime=timedelta(days=1)
     )
     with pytest.raises(SignatureInvalid):
+        client.enrol(csr, identity=identity, ca=ca)
+
+
+class PlainAuthority:
+    """A CA that is none of the test kit's; it is another one in all that a responder needs."""
+
+    def __init__(self, authority: EphemeralCa) -> None:
+        self.issuer, self.published = authority.issuer, authority.published
+        self.signer, self.recipients = authority.signer, authority.recipients
+        self.issue, self.crl = authority.issue, authority.crl
+
+
+@pytest.mark.parametrize("challenge_password", ["right", "wrong"])
+def test_a_fault_that_needs_our_ca(responder: Responder, challenge_password: str) -> None:
+    authority = responder.authority
+    assert isinstance(authority, EphemeralCa)
+    plain = replace(responder, authority=PlainAuthority(authority))
+    misbehaviour = Misbehaviour(responder=plain, stranger=authority)
+    misbehaviour.misbehave(Fault.CERTIFICATE_FOR_ANOTHER_KEY, Fault.CHAIN_BEFORE_LEAF)
+    client = pyscep.Client("http://in.memory/scep", send=misbehaviour.handle)
+    ca = client.get_ca_cert().authenticate(sha256=authority.root.sha256_fingerprint, at=NOW)
+    csr = pyscep.build_csr(subject="CN=a", key=rsa(2), challenge_password=challenge_password)
+    identity = pyscep.self_signed_identity(
+        csr, key=rsa(2), not_before=NOW, lifetime=timedelta(days=1)
+    )
+    if challenge_password == "wrong":  # there is nothing to replace in a FAILURE
+        assert isinstance(client.enrol(csr, identity=identity, ca=ca), Failure)
+        return
+    with pytest.raises(pyscep.HttpError, match="500"):
         client.enrol(csr, identity=identity, ca=ca)

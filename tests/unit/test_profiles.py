@@ -196,6 +196,10 @@ class TestAll:
         if profile is not EJBCA:  # which has issued, and does so once
             assert isinstance(with_profile.enrol(), Success)
 
+    @pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
+    def test_none_has_a_next_ca(self, visit: Callable[..., Visit], profile: Profile) -> None:
+        assert visit(profile).get("GetNextCACert").status == 501
+
     def test_each_has_sources_and_can_be_found(self) -> None:
         for profile in PROFILES:
             assert profile.sources
@@ -423,6 +427,15 @@ class TestOpenXpki:
         (recipient,) = envelope.recipients
         oid = bytes.fromhex("06092a864886f70d010107")
         assert (oid in recipient.algorithm_identifier) is oaep  # type: ignore[union-attr]
+
+    def test_a_request_without_an_envelope_mirrors_nothing(
+        self, visit: Callable[..., Visit]
+    ) -> None:
+        openxpki = visit(OPENXPKI)
+        sent = message_factory.request(content=None).encode()
+        response = openxpki.send(pki_operation(openxpki.server.url, sent, method=HttpMethod.POST))
+        reply = parse_pki_message(response.body).verify_possession(provider=keys.provider())
+        assert reply.fail_info == FailInfo.BAD_REQUEST.value
 
 
 @pytest.mark.conforms("V-14", "G-06", "L-09")
