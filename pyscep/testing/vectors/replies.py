@@ -12,7 +12,7 @@ from pyscep.messages import CertRep, FailInfo, MessageType, PkiStatus
 from pyscep.pki_message import NONCE_SIZE, VerifiedMessage, encode_cert_rep, parse_pki_message
 from pyscep.testing.draft import Draft, draft_of
 from pyscep.testing.faults import Stage
-from pyscep.testing.profiles import NDES
+from pyscep.testing.habits import ndes_failure
 from pyscep.testing.vectors import ber
 from pyscep.testing.vectors.facts import describe
 from pyscep.testing.vectors.model import (
@@ -314,7 +314,7 @@ def _odd_forms(server: Server) -> Iterator[Vector]:
         (
             "ndes-failure",
             refusal,
-            NDES.on_draft[0],
+            ndes_failure,
             "As NDES refuses: SHA-1, no certificates, one zero byte, an HRESULT.",
             ("M-04", "M-32", "M-40"),
         ),

@@ -48,6 +48,10 @@ FAULTS = {
     Fault.DUPLICATE_MESSAGE_TYPE: rejected(_TWICE, _TWO_READ_TWO, "M-11"),
     Fault.DUPLICATE_PKI_STATUS: rejected(_TWICE, _TWO_READ_TWO, "M-11"),
     Fault.DUPLICATE_RECIPIENT_NONCE: rejected(_TWICE, _TWO_READ_TWO, "M-11"),
+    Fault.DUPLICATE_SENDER_NONCE: rejected(_TWICE, _TWO_READ_TWO, "M-11"),
+    Fault.DUPLICATE_MESSAGE_DIGEST: rejected(_TWICE, _TWO_READ_TWO, "M-09", "M-11"),
+    Fault.DUPLICATE_CONTENT_TYPE: rejected(_TWICE, _TWO_READ_TWO, "M-09", "M-11"),
+    Fault.DUPLICATE_FAIL_INFO: rejected(_TWICE, _TWO_READ_TWO, "M-11"),
     Fault.TWO_VALUES_IN_PKI_STATUS: rejected(
         _TWICE, "Each attribute has one value, or two readers read two things.", "M-11"
     ),
@@ -64,6 +68,10 @@ FAULTS = {
     Fault.TRUNCATED_RECIPIENT_NONCE: rejected(
         _NONCE, "Half of the nonce is not the nonce.", "M-27", "S-08"
     ),
+    Fault.RECIPIENT_NONCE_AS_TEXT: rejected(_RULE, "A nonce is an OCTET STRING.", "M-14"),
+    Fault.COPIED_SENDER_NONCE: _issued(
+        "Some servers send the client's nonce as their own.", "M-28", "M-29"
+    ),
     Fault.WRONG_MESSAGE_TYPE: rejected(_TYPE, "A PKCSReq is no reply.", "M-41"),
     Fault.UNKNOWN_MESSAGE_TYPE: rejected(_TYPE, "There is no messageType 18.", "M-21", "C-25"),
     Fault.MESSAGE_TYPE_AS_INTEGER: rejected(
@@ -78,6 +86,8 @@ FAULTS = {
         status=_FAILURE,
         fail_info=7,
     ),
+    Fault.MALFORMED_FAIL_INFO: rejected(_RULE, "A failInfo is digits.", "M-14", "M-15"),
+    Fault.UNKNOWN_ATTRIBUTE: _issued("Unknown attributes are passed over.", "M-40"),
     Fault.WRONG_CONTENT_TYPE_ATTRIBUTE: rejected(
         _SIGNATURE, "The signed contentType is not that of the content.", "M-09"
     ),
@@ -115,6 +125,16 @@ FAULTS = {
     Fault.CERTIFICATE_OF_ANOTHER_CA: rejected(
         _CERTIFICATE, "Another CA of the same name issued the certificate.", "R-13"
     ),
+    Fault.CERTIFICATE_FOR_ANOTHER_NAME: accepted(
+        "A CA may give another subject than was asked for; the user is told.",
+        "R-13",
+        status=_SUCCESS,
+    ),
+    Fault.EXPIRED_CERTIFICATE: accepted(
+        "Whether a certificate is still good is for its user to say, who has the clock.",
+        "R-13",
+        status=_SUCCESS,
+    ),
     Fault.CA_INSTEAD_OF_LEAF: rejected(
         _CERTIFICATE, "The only certificate is that of the CA.", "A-02", "R-13"
     ),
@@ -143,6 +163,7 @@ FAULTS = {
     Fault.TRIPLE_DES: _issued(
         "3DES is for servers that have nothing better.", "E-11", "E-21", allow=("DES_EDE3_CBC",)
     ),
+    Fault.OAEP: _issued("RSAES-OAEP comes without having been asked for.", "E-09"),
     Fault.NO_ENVELOPE_IN_SUCCESS: rejected(_RULE, "A SUCCESS has an envelope.", "A-09"),
     Fault.ENVELOPE_IN_FAILURE: accepted(
         "What a FAILURE carries is passed over, not decrypted.",
@@ -151,6 +172,13 @@ FAULTS = {
         fail_info=FailInfo.BAD_REQUEST.value,
     ),
     Fault.INDEFINITE_LENGTHS: _issued("The outermost structures have indefinite lengths.", "M-05"),
+    Fault.SEGMENTED_CONTENT: _issued("The signed content comes in pieces.", "M-05"),
+    Fault.CONSTRUCTED_ENCRYPTED_CONTENT: _issued(
+        "The encrypted content is a constructed [0] of definite length.", "E-22"
+    ),
+    Fault.UNSORTED_ATTRIBUTES: _issued(
+        "The attributes come in another order than they are signed in.", "M-10"
+    ),
     Fault.TRAILING_BYTES: rejected(Rejection.MALFORMED, "A byte follows the message.", "M-42"),
     Fault.TRUNCATED_MESSAGE: rejected(
         Rejection.MALFORMED, "Half of the message is missing.", "S-01"
@@ -182,7 +210,13 @@ OF_SEVERAL_MESSAGES = frozenset(
 )
 """Faults that no file can show: they are of a connection, or of several messages."""
 
-_IN_FAILURES = (Fault.MISSING_FAIL_INFO, Fault.UNKNOWN_FAIL_INFO, Fault.ENVELOPE_IN_FAILURE)
+_IN_FAILURES = (
+    Fault.MISSING_FAIL_INFO,
+    Fault.UNKNOWN_FAIL_INFO,
+    Fault.MALFORMED_FAIL_INFO,
+    Fault.DUPLICATE_FAIL_INFO,
+    Fault.ENVELOPE_IN_FAILURE,
+)
 _REFUSAL = CertRep(pki_status=_FAILURE, fail_info=FailInfo.BAD_REQUEST)
 
 
