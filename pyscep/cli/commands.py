@@ -1,0 +1,64 @@
+"""How a command is declared: its parser, its options, its examples."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from pyscep.cli.exit_codes import ExitCode
+from pyscep.cli.terminal import Terminal
+from pyscep.errors import UsageError
+
+Run = Callable[[argparse.Namespace, Terminal], ExitCode]
+"""What a command does."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that raises instead of ending the process."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what is wrong with the arguments.
+
+        :raises UsageError: always.
+        """
+        raise UsageError(
+            f"{message[:1].upper()}{message[1:]}; see `{self.prog} --help`.", argument="arguments"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """The commands of the program, as each module adds its own."""
+
+    _subparsers: argparse._SubParsersAction[Parser] = field(repr=False)
+
+    def add(
+        self, name: str, run: Run, *, summary: str, examples: Sequence[str], notes: str = ""
+    ) -> Parser:
+        """Add a command, with the options that all have, and return its parser.
+
+        :param run: does the work.
+        :param summary: what it is for, in a sentence.
+        :param examples: complete command lines, for ``--help``.
+        :param notes: what else has to be known, for ``--help``.
+        """
+        shown = "\n".join(f"  {line}" for line in examples)
+        parser = self._subparsers.add_parser(
+            name,
+            help=summary,
+            description=f"{summary}\n\n{notes}" if notes else summary,
+            epilog=f"examples:\n{shown}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        parser.set_defaults(run=run)
+        general = parser.add_argument_group("output")
+        general.add_argument(
+            "--json", action="store_true", help="show the result as one JSON object"
+        )
+        general.add_argument(
+            "--verbose", action="store_true", help="show each exchange with the server, no secrets"
+        )
+        return parser
