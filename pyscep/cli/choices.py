@@ -64,6 +64,12 @@ def add_algorithm_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def is_everything_chosen(arguments: argparse.Namespace) -> bool:
+    """Whether nothing is left to be proposed from what the server announces."""
+    chosen = (arguments.cipher, arguments.digest, arguments.method)
+    return None not in chosen and arguments.scep_standard != ScepStandardPolicy.REQUIRE.value
+
+
 def select(
     arguments: argparse.Namespace, capabilities: Capabilities, terminal: Terminal
 ) -> Algorithms:

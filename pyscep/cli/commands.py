@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import re
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -28,6 +30,9 @@ class Parser(argparse.ArgumentParser):
         )
 
 
+_WIDTH = 76
+
+
 @dataclass(frozen=True, slots=True)
 class Commands:
     """The commands of the program, as each module adds its own."""
@@ -44,7 +49,7 @@ class Commands:
         :param examples: complete command lines, for ``--help``.
         :param notes: what else has to be known, for ``--help``.
         """
-        shown = "\n".join(f"  {line}" for line in examples)
+        shown = "\n".join(_wrapped(example) for example in examples)
         parser = self._subparsers.add_parser(
             name,
             help=summary,
@@ -62,3 +67,17 @@ class Commands:
             "--verbose", action="store_true", help="show each exchange with the server, no secrets"
         )
         return parser
+
+
+def _wrapped(command_line: str) -> str:
+    """Return a command line as a shell takes it, in lines that fit a terminal."""
+    # An option and its value stay together.
+    lines = textwrap.wrap(
+        re.sub(r"(--[\w-]+) (?!-)", r"\1\0", command_line),
+        _WIDTH,
+        initial_indent="  ",
+        subsequent_indent="      ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return " \\\n".join(lines).replace("\0", " ")

@@ -11,7 +11,7 @@ from pyscep.algorithms import ContentEncryptionAlgorithm, DigestAlgorithm
 from pyscep.cli.terminal import Terminal
 from pyscep.client import Client
 from pyscep.errors import ScepError
-from pyscep.exchange import ReplyRules
+from pyscep.exchange import DEFAULT_RULES, ReplyRules
 from pyscep.flows import Transport
 from pyscep.http import HttpRequest, HttpResponse, decode_get_message
 from pyscep.pki_message import VerifiedMessage, parse_pki_message
@@ -59,12 +59,6 @@ def add_reply_options(parser: argparse.ArgumentParser) -> None:
         default="sha1",
         help="weakest hash in a reply's signature (default: sha1, which NDES refuses with)",
     )
-    group.add_argument(
-        "--ignore-key-usage",
-        action="store_true",
-        help="use certificates of the CA and of this client against their keyUsage, as some "
-        "servers need",
-    )
 
 
 def positive_number(text: str) -> float:
@@ -82,9 +76,7 @@ def positive_number(text: str) -> float:
 
 
 def reply_rules(arguments: argparse.Namespace) -> ReplyRules:
-    """Return what the options of :func:`add_reply_options` say; the defaults without them."""
-    if not hasattr(arguments, "read_legacy"):
-        return ReplyRules()
+    """Return what the options of :func:`add_reply_options` say."""
     return ReplyRules(
         read_legacy_ciphers=frozenset(_LEGACY_CIPHERS[name] for name in arguments.read_legacy),
         minimum_digest=DIGESTS[arguments.minimum_digest],
@@ -93,14 +85,16 @@ def reply_rules(arguments: argparse.Namespace) -> ReplyRules:
 
 
 @contextmanager
-def connect(arguments: argparse.Namespace, terminal: Terminal) -> Iterator[Client]:
+def connect(
+    arguments: argparse.Namespace, terminal: Terminal, *, rules: ReplyRules = DEFAULT_RULES
+) -> Iterator[Client]:
     """Return a client for the server that the options name."""
     with open_client(
         arguments.url,
         terminal,
         ca_identifier=arguments.ca_identifier,
         timeout=arguments.timeout,
-        rules=reply_rules(arguments),
+        rules=rules,
     ) as client:
         yield client
 

@@ -1,0 +1,141 @@
+"""What to ask for: subject, names, usages and the challenge password of a request."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterable
+
+from pyscep import asn1
+from pyscep.certificates import Certificate
+from pyscep.cli.connection import DIGESTS
+from pyscep.cli.passwords import add_secret_options, read_secret
+from pyscep.cli.terminal import Terminal
+from pyscep.errors import UsageError
+from pyscep.extensions import (
+    ExtendedKeyUsage,
+    Extension,
+    KeyUsage,
+    find,
+    microsoft_template,
+    microsoft_template_name,
+    parse_general_name,
+)
+from pyscep.keys import PrivateKey
+from pyscep.names import NameLike
+from pyscep.pkcs10 import CertificationRequest, build_csr
+
+_USAGES = {usage.name.lower().replace("_", "-"): usage for usage in KeyUsage}
+_PURPOSES = {purpose.name.lower().replace("_", "-"): purpose for purpose in ExtendedKeyUsage}
+_OID = re.compile(r"[0-2](\.\d+)+")
+
+
+def add_csr_options(parser: argparse.ArgumentParser, *, digest: str = "csr-digest") -> None:
+    """Add what a certification request says.
+
+    :param digest: the name of the option for the hash of its signature.
+    """
+    group = parser.add_argument_group("what to ask for")
+    group.add_argument(
+        "--subject", metavar="NAME", help="as in RFC 4514, such as CN=sensor-17,O=Example,C=US"
+    )
+    group.add_argument(
+        "--san",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="alternative name: dns:, ip:, email:, uri:, upn: or dir: and the value; "
+        "may be repeated",
+    )
+    group.add_argument(
+        "--key-usage",
+        action="append",
+        default=[],
+        choices=_USAGES,
+        metavar="USAGE",
+        help=f"{', '.join(list(_USAGES)[:3])} …; may be repeated",
+    )
+    group.add_argument(
+        "--extended-key-usage",
+        action="append",
+        default=[],
+        type=_purpose,
+        metavar="PURPOSE",
+        help="client-auth, server-auth … or an OID; may be repeated",
+    )
+    templates = group.add_mutually_exclusive_group()
+    templates.add_argument(
+        "--template-name", metavar="NAME", help="template of a Microsoft CA, by its name"
+    )
+    templates.add_argument(
+        "--template-oid", metavar="OID", help="template of a Microsoft CA, by its OID"
+    )
+    group.add_argument(
+        f"--{digest}",
+        dest="csr_digest",
+        choices=sorted(DIGESTS),
+        default="sha256",
+        help="hash that the certification request is signed with (default: sha256)",
+    )
+    add_secret_options(parser, "challenge", "challenge password")
+
+
+def _purpose(text: str) -> ExtendedKeyUsage | str:
+    if text in _PURPOSES:
+        return _PURPOSES[text]
+    if _OID.fullmatch(text):
+        return text
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is neither an OID nor one of {', '.join(_PURPOSES)}"
+    )
+
+
+def read_challenge(arguments: argparse.Namespace, terminal: Terminal) -> str | None:
+    """Return the challenge password, if one is given."""
+    return read_secret(arguments, "challenge", "Challenge password", terminal)
+
+
+def build_request(
+    arguments: argparse.Namespace,
+    key: PrivateKey,
+    challenge_password: str | None,
+    *,
+    existing: Certificate | None = None,
+) -> CertificationRequest:
+    """Build the certification request that the options describe.
+
+    :param existing: a certificate whose names are asked for again, as far as no others are given.
+    :raises UsageError: no name at all, or one that cannot be encoded.
+    """
+    extra = [*_template(arguments)]
+    subject: NameLike = arguments.subject or {}
+    names = [parse_general_name(text) for text in arguments.san]
+    if existing is not None:
+        subject = arguments.subject or existing.subject
+        if not names:
+            extra += _names_of(existing)
+    elif not (arguments.subject or names):
+        raise UsageError("A request needs a name; give --subject or --san.", argument="subject")
+    return build_csr(
+        subject=subject,
+        key=key,
+        challenge_password=challenge_password,
+        subject_alt_names=names,
+        key_usage=[_USAGES[name] for name in arguments.key_usage],
+        extended_key_usage=arguments.extended_key_usage,
+        extra_extensions=extra,
+        digest_algorithm=DIGESTS[arguments.csr_digest],
+    )
+
+
+def _template(arguments: argparse.Namespace) -> Iterable[Extension]:
+    if arguments.template_name is not None:
+        yield microsoft_template_name(arguments.template_name)
+    if arguments.template_oid is not None:
+        yield microsoft_template(arguments.template_oid)
+
+
+def _names_of(certificate: Certificate) -> Iterable[Extension]:
+    names = find(certificate.extensions, asn1.SUBJECT_ALT_NAME)
+    if names is not None:
+        yield names
