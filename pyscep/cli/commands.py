@@ -17,6 +17,9 @@ Run = Callable[[argparse.Namespace, Terminal], ExitCode]
 """What a command does."""
 
 
+_WIDTH = 76
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser that raises instead of ending the process."""
 
@@ -29,8 +32,20 @@ class Parser(argparse.ArgumentParser):
             f"{message[:1].upper()}{message[1:]}; see `{self.prog} --help`.", argument="arguments"
         )
 
-
-_WIDTH = 76
+    def format_help(self) -> str:
+        """Return the help; its first line has only what cannot be left out."""
+        required = [
+            f"{action.option_strings[0]} {action.metavar}"
+            for action in self._actions
+            if action.required and action.option_strings
+        ]
+        positional = [
+            str(action.metavar or action.dest)
+            for action in self._actions
+            if not action.option_strings
+        ]
+        self.usage = " ".join(("%(prog)s", *positional, *required, "[options]"))
+        return super().format_help()
 
 
 @dataclass(frozen=True, slots=True)

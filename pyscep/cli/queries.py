@@ -47,7 +47,7 @@ def add_parser(commands: Commands) -> None:
         examples=(
             (
                 "pyscep getcert http://ca.example/scep --ca chain.pem --cert device.pem "
-                "--key device.key --serial 4f2a…91 --out other.pem"
+                "--key device.key --serial 4f2a91 --out other.pem"
             ),
         ),
         notes="Many servers do not have this operation.",
