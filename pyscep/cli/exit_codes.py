@@ -63,4 +63,7 @@ EXPECTED = tuple(kind for kind, _ in _BY_ERROR)
 
 def exit_code_of(error: BaseException) -> ExitCode:
     """Return the exit code for an error that is one of :data:`EXPECTED`."""
+    if isinstance(error, UnsupportedError) and error.provider is not None:
+        # Another library on this machine could do it.
+        return ExitCode.USAGE
     return next(code for kind, code in _BY_ERROR if isinstance(error, kind))

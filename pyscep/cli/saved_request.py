@@ -129,28 +129,28 @@ def absolute(path: str) -> str:
 
 
 def _from_fields(fields: dict[str, Any]) -> SavedRequest:
-    def text(name: str) -> str:
-        value = fields[name]
-        if not isinstance(value, str):
-            raise TypeError
-        return value
-
-    def text_or_none(name: str) -> str | None:
-        return None if fields[name] is None else text(name)
-
+    identifier, chain_out = fields["ca_identifier"], fields["chain_out"]
     return SavedRequest(
-        url=text("url"),
-        ca_identifier=text_or_none("ca_identifier"),
+        url=_text(fields["url"]),
+        ca_identifier=None if identifier is None else _text(identifier),
         transaction=Transaction.from_json(json.dumps(fields["transaction"])),
-        signer=parse_certificate(text("signer").encode("utf-8")),
-        ca_certificates=tuple(
-            parse_certificate(pem.encode("utf-8")) for pem in fields["ca_certificates"]
-        ),
-        key=text("key"),
-        out=text("out"),
-        chain_out=text_or_none("chain_out"),
+        signer=_certificate(fields["signer"]),
+        ca_certificates=tuple(_certificate(each) for each in fields["ca_certificates"]),
+        key=_text(fields["key"]),
+        out=_text(fields["out"]),
+        chain_out=None if chain_out is None else _text(chain_out),
         rules=_rules_from_fields(fields["rules"]),
     )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _certificate(value: object) -> Certificate:
+    return parse_certificate(_text(value).encode("utf-8"))
 
 
 def _rules_to_fields(rules: ReplyRules) -> dict[str, Any]:

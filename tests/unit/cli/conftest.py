@@ -73,9 +73,16 @@ def responder(authority: EphemeralCa) -> Responder:
     )
 
 
+@pytest.fixture(scope="session")
+def stranger(authority: EphemeralCa) -> EphemeralCa:
+    """Return the CA that some faults need; made once, as its key takes a while."""
+    return EphemeralCa.create(key=keys.rsa(4), subject=authority.issuer.subject)
+
+
 @pytest.fixture
-def server(responder: Responder) -> Iterator[MisbehavingServer]:
+def server(responder: Responder, stranger: EphemeralCa) -> Iterator[MisbehavingServer]:
     with MisbehavingServer(responder) as running:
+        running.misbehaviour.stranger = stranger
         yield running
         running.check()
 

@@ -63,6 +63,7 @@ def every_error() -> Iterator[type[Exception]]:
 def test_every_error_has_an_exit_code(kind: type[Exception]) -> None:
     assert issubclass(kind, EXPECTED)
     error = kind.__new__(kind)
+    error.__dict__["provider"] = None
     assert exit_code_of(error) in ExitCode
 
 
@@ -75,6 +76,8 @@ def test_every_error_has_an_exit_code(kind: type[Exception]) -> None:
         (errors.DecryptionFailed(), 7),
         (errors.TransportError("x", url="y"), 5),
         (PermissionError("x"), 2),
+        (errors.UnsupportedError("x", algorithm="y"), 6),
+        (errors.UnsupportedError("x", algorithm="y", provider="oscrypto"), 2),
         (KeyboardInterrupt(), 130),
     ],
 )
