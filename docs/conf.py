@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import os
 import pkgutil
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 from sphinx.application import Sphinx
 
 import pyscep
+from pyscep.cli.exit_codes import ExitCode
+from pyscep.cli.program import command_helps
 
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS.parent))
@@ -87,7 +90,22 @@ def write(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
 
 
+def write_command_line(_app: Sphinx) -> None:
+    """Write the help of every command, and the table of exit codes, for the page to include."""
+    folder = DOCS / "reference" / "api" / "command-line"
+    folder.mkdir(parents=True, exist_ok=True)
+    # As wide as a terminal usually is, and without the colours of a real one.
+    os.environ.update({"COLUMNS": "80", "NO_COLOR": "1"})
+    os.environ.pop("FORCE_COLOR", None)
+    for name, text in command_helps().items():
+        (folder / f"{name}.txt").write_text(text, encoding="utf-8")
+    rows = "".join(f"   * - {code.value}\n     - {code.meaning}\n" for code in ExitCode)
+    table = f".. list-table::\n   :header-rows: 1\n\n   * - code\n     - meaning\n{rows}"
+    (folder / "exit-codes.inc").write_text(table.replace("`", "``"), encoding="utf-8")
+
+
 def setup(app: Sphinx) -> None:
     """Have the pages written before sphinx looks for its sources."""
     app.connect("builder-inited", write_module_pages)
     app.connect("builder-inited", write_generated_pages)
+    app.connect("builder-inited", write_command_line)

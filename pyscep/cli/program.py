@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -21,6 +22,15 @@ _MODULES = (authorities, enrolment, queries, preparations, serve)
 
 def build_parser() -> Parser:
     """Return the parser of the whole program."""
+    return _build()[0]
+
+
+def command_helps() -> dict[str, str]:
+    """Return the help of each command, for the documentation."""
+    return {name: parser.format_help() for name, parser in _build()[1].choices.items()}
+
+
+def _build() -> tuple[Parser, argparse._SubParsersAction[Parser]]:
     parser = Parser(
         prog="pyscep",
         description=_SUMMARY,
@@ -33,7 +43,7 @@ def build_parser() -> Parser:
     commands = Commands(subparsers)
     for module in _MODULES:
         module.add_parser(commands)
-    return parser
+    return parser, subparsers
 
 
 def run(arguments: Sequence[str] | None = None, *, terminal: Terminal | None = None) -> int:
