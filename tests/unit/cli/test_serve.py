@@ -13,7 +13,7 @@ import pytest
 
 import pyscep
 from pyscep.crypto.oscrypto_provider import OscryptoProvider
-from pyscep.testing import EphemeralCa, Fault, MisbehavingServer
+from pyscep.testing import EphemeralCa, Fault, MisbehavingServer, Misbehaviour
 from pyscep.testing.profiles import PROFILES
 from pyscep.transport import RequestsTransport
 from tests.helpers import keys
@@ -160,6 +160,22 @@ def test_usage(shell: Shell, work: Path, more: list[str], text: str) -> None:
     ended = shell("serve", *more)
     assert ended.code == 2
     assert text in ended.err
+
+
+def test_internal_errors_are_told(shell: Shell, port: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def defect(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Misbehaviour, "handle", defect)
+
+    def visit(url: str) -> None:
+        with pytest.raises(pyscep.HttpError):
+            enrol(url)
+
+    line = ["serve", "--issue-to-anybody", "--port", port]
+    ended = shell(*line, sleep=visited(visit, f"http://127.0.0.1:{port}/"))
+    assert ended.code == 0
+    assert "Warning: A request ended in an internal error: ZeroDivisionError()" in ended.err
 
 
 def test_a_port_that_is_taken(shell: Shell, server: MisbehavingServer) -> None:
