@@ -59,6 +59,12 @@ def add_reply_options(parser: argparse.ArgumentParser) -> None:
         default="sha1",
         help="weakest hash in a reply's signature (default: sha1, which NDES refuses with)",
     )
+    group.add_argument(
+        "--ignore-own-key-usage",
+        action="store_true",
+        help="ask with a certificate that is for signatures only, as micromdm issues them: "
+        "it encrypts the reply to it all the same",
+    )
 
 
 def positive_number(text: str) -> float:
@@ -80,7 +86,7 @@ def reply_rules(arguments: argparse.Namespace) -> ReplyRules:
     return ReplyRules(
         read_legacy_ciphers=frozenset(_LEGACY_CIPHERS[name] for name in arguments.read_legacy),
         minimum_digest=DIGESTS[arguments.minimum_digest],
-        ignore_key_usage=arguments.ignore_key_usage,
+        ignore_key_usage=arguments.ignore_own_key_usage,
     )
 
 

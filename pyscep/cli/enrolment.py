@@ -292,6 +292,7 @@ def _destination(
         out=absolute(arguments.out),
         chain_out=None if arguments.chain_out is None else absolute(arguments.chain_out),
         rules=client.rules,
+        ignore_ca_key_usage=arguments.ignore_ca_key_usage,
     )
     return Destination(state=_state_file(arguments), force=arguments.force, saved=saved)
 

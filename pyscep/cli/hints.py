@@ -8,7 +8,7 @@ _OPTIONS = {
     "anchors": "--ca FILE",
     "content_encryption_algorithm": "--cipher",
     "digest_algorithm": "--digest",
-    "ignore_key_usage": "--ignore-key-usage",
+    "ignore_key_usage": "--ignore-ca-key-usage, or --ignore-own-key-usage for the own certificate",
     "key_encryption_algorithm": "--key-encryption",
     "minimum_digest": "--minimum-digest",
     "read_legacy_ciphers": "--read-legacy",

@@ -46,6 +46,8 @@ class SavedRequest:
     """Where the certificates above it are to be written."""
     rules: ReplyRules
     """What is read in replies."""
+    ignore_ca_key_usage: bool
+    """Whether the CA's certificates are used for what their keyUsage does not have."""
 
     def to_json(self) -> str:
         """Return the file's contents, to be read by :meth:`from_json`."""
@@ -60,6 +62,7 @@ class SavedRequest:
             "out": self.out,
             "chain_out": self.chain_out,
             "rules": _rules_to_fields(self.rules),
+            "ignore_ca_key_usage": self.ignore_ca_key_usage,
         }
         return json.dumps(fields, indent=1) + "\n"
 
@@ -108,7 +111,7 @@ class SavedRequest:
         return CaCertificates(certificates=certificates).authenticate(
             at=terminal.now(),
             anchors=tuple(certificate for certificate in certificates if certificate.is_ca),
-            ignore_key_usage=self.rules.ignore_key_usage,
+            ignore_key_usage=self.ignore_ca_key_usage,
             ra_may_be_any_end_entity=True,
         )
 
@@ -140,6 +143,7 @@ def _from_fields(fields: dict[str, Any]) -> SavedRequest:
         out=_text(fields["out"]),
         chain_out=None if chain_out is None else _text(chain_out),
         rules=_rules_from_fields(fields["rules"]),
+        ignore_ca_key_usage=fields["ignore_ca_key_usage"] is True,
     )
 
 

@@ -47,10 +47,10 @@ def add_trust_options(parser: argparse.ArgumentParser) -> None:
         "certificate of this CA can pose as its server",
     )
     group.add_argument(
-        "--ignore-key-usage",
+        "--ignore-ca-key-usage",
         action="store_true",
-        help="use certificates of the CA, and of this client, against their keyUsage, as some "
-        "servers need",
+        help="use the CA's certificates for what their keyUsage does not have, as some "
+        "Microsoft installations need",
     )
     group.add_argument(
         "--accept-any-ca-without-verification",
@@ -104,7 +104,7 @@ def authenticate(
             )
         terminal.warn("The CA is not authenticated; anybody on the network can be it.")
         return fetched.authenticate_without_verification(
-            reason=reason, at=at, ignore_key_usage=arguments.ignore_key_usage
+            reason=reason, at=at, ignore_key_usage=arguments.ignore_ca_key_usage
         )
     sha256, sha1 = _fingerprint(arguments.fingerprint)
     return fetched.authenticate(
@@ -113,7 +113,7 @@ def authenticate(
         sha1=sha1,
         anchors=_uploaded(arguments.ca),
         anchor_may_be_intermediate=arguments.fingerprint_of_intermediate,
-        ignore_key_usage=arguments.ignore_key_usage,
+        ignore_key_usage=arguments.ignore_ca_key_usage,
         ra_may_be_any_end_entity=arguments.ra_may_be_any_end_entity,
     )
 

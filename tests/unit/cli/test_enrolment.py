@@ -462,12 +462,13 @@ def test_the_rules_are_remembered(
 ) -> None:
     server.misbehave(Fault.PENDING_FOREVER)
     more = ["--read-legacy", "des", "--read-legacy", "3des", "--minimum-digest", "sha256"]
-    more += ["--ca-identifier", "two", "--ignore-key-usage"]
+    more += ["--ca-identifier", "two", "--ignore-own-key-usage"]
     assert shell(*enrolment, *more).code == 4
     saved = SavedRequest.from_json(Path("cert.pem.state").read_text())
     assert len(saved.rules.read_legacy_ciphers) == 2
     assert saved.rules.minimum_digest is pyscep.DigestAlgorithm.SHA256
     assert (saved.rules.ignore_key_usage, saved.ca_identifier) == (True, "two")
+    assert not saved.ignore_ca_key_usage
     assert SavedRequest.from_json(saved.to_json()) == saved
     server.misbehave(Fault.SINGLE_DES)
     assert shell("poll", "cert.pem.state").code == 0
@@ -501,6 +502,27 @@ def test_what_is_no_saved_request(
 def test_other_text_is_no_saved_request(text: str) -> None:
     with pytest.raises(DecodeError):
         SavedRequest.from_json(text)
+
+
+@pytest.mark.conforms("G-12")
+def test_a_ca_that_is_used_against_its_key_usage(
+    shell: Shell, enrolment: list[str], server: MisbehavingServer
+) -> None:
+    # Who signs may do nothing but encrypt, and the other way round.
+    swapped = EphemeralCa.create(key=keys.rsa(0), single_ra=True)
+    encrypting = keys.certify(
+        "CN=RA", key=keys.rsa(3), issuer=swapped.identity, usages=keys.ENCRYPT
+    )
+    swapped = replace(swapped, signer=encrypting, recipients=(encrypting,))
+    server.misbehaviour.responder = replace(server.responder, authority=swapped)
+    server.misbehave(Fault.PENDING_FOREVER)
+    root = swapped.root.sha256_fingerprint
+    line = [part if len(part) != 64 else root for part in enrolment]
+    refused = shell(*line)
+    assert (refused.code, refused.out) == (7, "")
+    assert shell(*line, "--ignore-ca-key-usage").code == 4
+    server.misbehave()
+    assert shell("poll", "cert.pem.state").code == 0
 
 
 # ------------------------------------------------------------------------------------------- renew
