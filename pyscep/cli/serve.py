@@ -9,8 +9,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from pyscep.certificates import build_chain, parse_certificates
-from pyscep.cli import files
 from pyscep.cli.commands import Commands
 from pyscep.cli.connection import describe_request, describe_response, positive_number
 from pyscep.cli.enrolment import read_identity
@@ -79,7 +77,7 @@ def add_parser(commands: Commands) -> None:
         help="of the certificates that are issued (default: 365)",
     )
     group = serve.add_argument_group("the CA")
-    group.add_argument("--ca-cert", metavar="FILE", help="certificate of the CA, with its chain")
+    group.add_argument("--ca-cert", metavar="FILE", help="self-signed certificate of the CA")
     group.add_argument("--ca-key", metavar="FILE", help="private key of the CA (RSA)")
     add_secret_options(serve, "ca-key-password", "password of the CA's key file")
     group = serve.add_argument_group("who gets a certificate")
@@ -246,7 +244,7 @@ def _authority(arguments: argparse.Namespace, profile: Profile, terminal: Termin
         return replace(made, lifetime=lifetime)
     if arguments.ca_cert is None or arguments.ca_key is None:
         raise UsageError("A CA of your own needs both --ca-cert and --ca-key.", argument="ca_cert")
-    if profile.separate_ra or profile.single_ra or profile.intermediate:
+    if profile.separate_ra or profile.single_ra or profile.intermediates:
         raise UsageError(
             f"The profile {profile.name} has certificates of its own; leave --ca-cert and --ca-key "
             "out, or use another profile.",
@@ -254,17 +252,19 @@ def _authority(arguments: argparse.Namespace, profile: Profile, terminal: Termin
         )
     password = read_secret(arguments, "ca-key-password", "Password of the CA's key", terminal)
     identity = read_identity(arguments.ca_cert, load_key(arguments.ca_key, password))
-    provider = key_provider()
-    pool = parse_certificates(files.read(arguments.ca_cert))
-    chain = build_chain(identity.certificate, pool, at=None, provider=provider)
+    if not identity.certificate.is_self_issued:
+        raise UsageError(
+            f"The certificate in {arguments.ca_cert} is no root; give a self-signed one.",
+            argument="ca_cert",
+        )
     return EphemeralCa(
         identity=identity,
-        parents=chain.certificates[1:],
+        parents=(),
         signer=identity,
         recipients=(identity,),
         lifetime=lifetime,
         publish_root=True,
-        provider=provider,
+        provider=key_provider(),
     )
 
 

@@ -149,7 +149,7 @@ def test_any_ca_is_accepted_loudly(shell: Shell, server: MisbehavingServer, work
 
 
 def test_roles_of_several_certificates(shell: Shell, responder: Responder, work: Path) -> None:
-    authority = EphemeralCa.create(key=keys.rsa(0), intermediate=True, separate_ra=True)
+    authority = EphemeralCa.create(key=keys.rsa(0), intermediates=1, separate_ra=True)
     with MisbehavingServer(replace(responder, authority=authority)) as server:
         shown = shell("cacert", server.url, "--json").json
         assert [each["roles"] for each in shown["certificates"]] == [

@@ -213,7 +213,7 @@ def test_another_subject(shell: Shell, enrolment: list[str], server: Misbehaving
 
 
 def test_an_incomplete_chain(shell: Shell, server: MisbehavingServer, enrolment: list[str]) -> None:
-    below = EphemeralCa.create(key=keys.rsa(0), intermediate=True, publish_root=False)
+    below = EphemeralCa.create(key=keys.rsa(0), intermediates=1, publish_root=False)
     server.misbehaviour.responder = replace(server.responder, authority=below)
     line = [part if len(part) != 64 else below.issuer.sha256_fingerprint for part in enrolment]
     ended = shell(*line, "--fingerprint-of-intermediate")

@@ -99,9 +99,8 @@ def test_serve_in_json_with_faults(shell: Shell, work: Path, port: str) -> None:
 
 
 def test_a_ca_and_a_store_of_ones_own(shell: Shell, work: Path, port: str) -> None:
-    authority = EphemeralCa.create(key=keys.rsa(0), intermediate=True)
-    pem = "".join(each.pem() for each in (authority.issuer, *authority.parents))
-    Path("ca.pem").write_text(pem)
+    authority = EphemeralCa.create(key=keys.rsa(0))
+    Path("ca.pem").write_text(authority.root.pem())
     dump = OscryptoProvider().dump_private_key
     Path("ca.key").write_bytes(dump(keys.rsa(0), password=CHALLENGE, iterations=10_000))
     line = ["serve", "--ca-cert", "ca.pem", "--ca-key", "ca.key", "--port", port]
@@ -117,6 +116,12 @@ def test_a_ca_and_a_store_of_ones_own(shell: Shell, work: Path, port: str) -> No
         assert f"Fingerprint: {authority.root.sha256_fingerprint}\n" in ended.out
     assert [type(reply) for reply in replies] == [pyscep.Success, pyscep.Failure]
     assert Path("store.sqlite").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_ca_of_ones_own_is_a_root(shell: Shell, enrolled: Path) -> None:
+    line = ["serve", "--issue-to-anybody", "--ca-cert", "cert.pem", "--ca-key", "key-1.pem"]
+    ended = shell(*line)
+    assert (ended.code, "cert.pem is no root" in ended.err) == (2, True)
 
 
 def test_next_ca(shell: Shell, work: Path, port: str) -> None:
