@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -135,7 +135,7 @@ def run_serve(arguments: argparse.Namespace, terminal: Terminal) -> ExitCode:
         server.misbehave(*faults)
         server.handle = _told(server, terminal)
         with server:
-            _show_server(server, authority, terminal)
+            _show_server(server, authority, faults, terminal)
             _wait_for_end(terminal)
         for problem in server.errors:
             terminal.warn(f"A request ended in an internal error: {problem!r}")
@@ -160,9 +160,10 @@ def _show_names(terminal: Terminal) -> ExitCode:
     return ExitCode.SUCCESS
 
 
-def _show_server(server: ProfileServer, authority: EphemeralCa, terminal: Terminal) -> None:
+def _show_server(
+    server: ProfileServer, authority: EphemeralCa, faults: Sequence[Fault], terminal: Terminal
+) -> None:
     fingerprint = authority.root.sha256_fingerprint
-    faults = server.misbehaviour.faults
     text = table(
         (
             ("URL", server.url),
