@@ -36,6 +36,7 @@ from pyscep.errors import (
     WeakAlgorithm,
 )
 from pyscep.identifiers import CertificateIdentifier, read_identifier
+from pyscep.keys import PrivateKey
 from pyscep.limits import DEFAULT_LIMITS, Limits
 
 STANDARD_CIPHERS: frozenset[ContentEncryptionAlgorithm] = frozenset(
@@ -120,8 +121,37 @@ class EnvelopedData:
         """
         cipher = self.content_encryption_algorithm(ciphers)
         recipient, identity = self._select(identities)
-        algorithm = _parse_key_encryption(recipient.algorithm_identifier)
-        if algorithm not in identity.key.key_encryption_algorithms:
+        return self._open(recipient, identity.key, cipher, provider)
+
+    def decrypt_with_key(
+        self,
+        recipient: KeyTransRecipient,
+        key: PrivateKey,
+        *,
+        provider: CryptoProvider,
+        ciphers: AbstractSet[ContentEncryptionAlgorithm] = STANDARD_CIPHERS,
+    ) -> bytes:
+        """Try one recipient with a key whose certificate is not at hand: for looking at messages.
+
+        What comes out of a wrong key is either an error or garbage.
+
+        :raises WeakAlgorithm: a cipher that is not in *ciphers*.
+        :raises UnsupportedError: a cipher or key encryption that is not supported.
+        :raises DecryptionFailed: for whatever other reason.
+
+        Source: RFC 5652 section 6; E-16, S-06.
+        """
+        return self._open(recipient, key, self.content_encryption_algorithm(ciphers), provider)
+
+    def _open(
+        self,
+        recipient: KeyTransRecipient,
+        key: PrivateKey,
+        cipher: ContentEncryptionAlgorithm,
+        provider: CryptoProvider,
+    ) -> bytes:
+        algorithm = parse_key_encryption(recipient.algorithm_identifier)
+        if algorithm not in key.key_encryption_algorithms:
             raise UnsupportedError(
                 f"The envelope's content key is encrypted with {algorithm.name}, which this key or "
                 "its provider cannot decrypt; configure the peer for RSA PKCS #1 v1.5, or use "
@@ -129,7 +159,7 @@ class EnvelopedData:
                 algorithm=algorithm.name,
             )
         iv = self._read_iv(cipher)
-        content_key = _decrypt_key(recipient, algorithm, identity, cipher, provider)
+        content_key = _decrypt_key(recipient, algorithm, key, cipher, provider)
         return provider.decrypt_content(content_key, iv, self.encrypted_content, cipher)
 
     def content_encryption_algorithm(
@@ -196,14 +226,14 @@ class EnvelopedData:
 def _decrypt_key(
     recipient: KeyTransRecipient,
     algorithm: KeyEncryptionAlgorithm,
-    identity: Identity,
+    key: PrivateKey,
     cipher: ContentEncryptionAlgorithm,
     provider: CryptoProvider,
 ) -> bytes:
     # Drawn in every case, so that success and failure take the same steps (S-06).
     substitute = provider.random_bytes(cipher.key_size)
     try:
-        content_key = identity.key.decrypt(recipient.encrypted_key, algorithm)
+        content_key = key.decrypt(recipient.encrypted_key, algorithm)
     except DecryptionFailed:
         return substitute
     return content_key if len(content_key) == cipher.key_size else substitute
@@ -367,8 +397,15 @@ def _read_key_trans(fields: der.Reader, limits: Limits) -> KeyTransRecipient:
 _OAEP = {algorithm.digest: algorithm for algorithm in KeyEncryptionAlgorithm if algorithm.is_oaep}
 
 
-def _parse_key_encryption(octets: bytes) -> KeyEncryptionAlgorithm:
-    """Read keyEncryptionAlgorithm: PKCS #1 v1.5, or OAEP with one hash throughout (E-08, E-09)."""
+def parse_key_encryption(octets: bytes) -> KeyEncryptionAlgorithm:
+    """Read a DER keyEncryptionAlgorithm: PKCS #1 v1.5, or OAEP with one hash throughout.
+
+    :raises DecodeError: not an AlgorithmIdentifier.
+    :raises WeakAlgorithm: it is forbidden.
+    :raises UnsupportedError: it is unknown, or OAEP with parameters that nobody uses.
+
+    Source: RFC 4055 section 4.1; E-08, E-09, S-05.
+    """
     fields = der.Reader(octets).enter()
     oid = fields.read_oid()
     if oid == RSA_ENCRYPTION_OID:
