@@ -20,7 +20,7 @@ from pyscep.inspection_capabilities import see_capabilities
 from pyscep.inspection_cms import SeenSignedData, content_type_of, see_signed_data
 from pyscep.inspection_elements import Element, is_der, read_element
 from pyscep.inspection_envelope import SeenEnvelope, see_envelope
-from pyscep.inspection_findings import Departure, Finding, Level
+from pyscep.inspection_findings import STRICT, Departure, Finding, Level, refused
 from pyscep.inspection_forms import Unwrapped, unwrap
 from pyscep.inspection_message import SeenMessage, about_attributes, see_message
 from pyscep.inspection_objects import Scene, SignatureState, about_certificate, see_certificates
@@ -37,6 +37,7 @@ from pyscep.inspection_things import (
 from pyscep.keys import PrivateKey
 from pyscep.limits import DEFAULT_LIMITS, Limits
 from pyscep.messages import MessageType, PkiStatus
+from pyscep.pki_message import parse_pki_message
 
 __all__ = ["Departure", "Finding", "Inspection", "Kind", "Level", "SignatureState", "inspect"]
 
@@ -82,7 +83,13 @@ def inspect(
 
 
 def _unique(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    return tuple(dict.fromkeys(findings))
+    """Drop what is said twice, and what strict reading says of what is already named."""
+    kept: dict[tuple[Departure, str], Finding] = {}
+    for each in findings:
+        known = each.departure in {departure for departure, _ in kept}
+        if not (known and each.text.startswith(STRICT)):
+            kept.setdefault((each.departure, each.text), each)
+    return tuple(kept.values())
 
 
 def _inspect(unwrapped: Unwrapped, keys: tuple[PrivateKey, ...], scene: Scene) -> Inspection:
@@ -196,6 +203,7 @@ def _pki_message(
     findings += signature.findings
     for certificate in enclosed.certificates:
         findings += about_certificate(certificate, scene)
+    findings += _refused_attributes(element.octets, signature, scene)
     if signature.signer is not None:
         findings += about_signer(signature.signer, signer_info, message)
     shown = Inspection(
@@ -215,6 +223,21 @@ def _pki_message(
         details=(("signature checked with", signature.checked_with),),
     )
     return _with_content(shown, seen, message, signature, keys, scene)
+
+
+def _refused_attributes(
+    octets: bytes, signature: SeenSignature, scene: Scene
+) -> tuple[Finding, ...]:
+    """Let the strict reader of attributes say what it thinks, once the signature verifies."""
+    if signature.signer is None or signature.state is SignatureState.INVALID:
+        return ()
+    try:
+        parse_pki_message(octets, limits=scene.limits).verify(
+            (signature.signer,), provider=scene.provider
+        )
+    except ScepError as error:
+        return refused(error)
+    return ()
 
 
 def _about_form(element: Element, seen: SeenSignedData) -> Iterable[Finding]:

@@ -5,6 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from pyscep.errors import (
+    DecodeError,
+    DuplicateAttribute,
+    LimitExceeded,
+    ScepError,
+    UnsupportedError,
+    WeakAlgorithm,
+)
+
 
 class Level(Enum):
     """How much a finding weighs."""
@@ -194,3 +203,25 @@ class Finding:
     def level(self) -> Level:
         """How much it weighs."""
         return self.departure.level
+
+
+STRICT = "Strict reading refuses it: "
+"""How a finding begins that comes from an error of the library."""
+
+# The first row that fits decides. Everything else that strict parsers refuse has a departure of its
+# own above.
+_BY_ERROR: tuple[tuple[type[ScepError], Departure], ...] = (
+    (LimitExceeded, Departure.TOO_MUCH),
+    (DecodeError, Departure.UNREADABLE),
+    (DuplicateAttribute, Departure.REPEATED),
+    (WeakAlgorithm, Departure.MD5),
+    (UnsupportedError, Departure.UNKNOWN_ALGORITHM),
+)
+
+
+def refused(error: ScepError) -> tuple[Finding, ...]:
+    """Return what a strict parser's error is as a finding, if it is one by itself."""
+    for kind, departure in _BY_ERROR:
+        if isinstance(error, kind):
+            return (departure.found(f"{STRICT}{error}"),)
+    return ()

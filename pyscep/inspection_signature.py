@@ -19,7 +19,7 @@ from pyscep.certificates import Certificate, key_identifier_of
 from pyscep.cms_signed import UnverifiedSignedData, find_certificate, parse_signed_data
 from pyscep.errors import ScepError, SignatureInvalid
 from pyscep.inspection_cms import SeenSignedData, SeenSigner
-from pyscep.inspection_findings import Departure, Finding
+from pyscep.inspection_findings import Departure, Finding, refused
 from pyscep.inspection_message import SeenMessage
 from pyscep.inspection_objects import Scene, SignatureState
 
@@ -58,14 +58,12 @@ def see_signature(
         unverified = parse_signed_data(
             octets, content_types=(seen.content_type or asn1.DATA,), limits=scene.limits
         )
-        enclosed = find_certificate(
-            unverified.signer_identifier, unverified.enclosed_certificates, limits=scene.limits
-        )
+        enclosed = _find_enclosed(unverified, scene)
         named = [c for c in scene.signers if unverified.signer_identifier.names(c)]
         who = str(unverified.signer_identifier)
     except ScepError as error:
-        outcome = _Outcome(SignatureState.NOT_CHECKED, f"nothing: {error}", None)
-        return _signature(outcome, signer_info, findings)
+        outcome = _Outcome(SignatureState.NOT_CHECKED, f"nothing: {error}")
+        return _signature(outcome, signer_info, [*findings, *refused(error)])
     signer = named[0] if named else enclosed
     if enclosed is None:
         findings += _about_missing_signer(who, is_reply=is_reply)
@@ -87,6 +85,16 @@ def see_signature(
     return _signature(outcome, signer_info, findings, signer)
 
 
+def _find_enclosed(unverified: UnverifiedSignedData, scene: Scene) -> Certificate | None:
+    try:
+        return find_certificate(
+            unverified.signer_identifier, unverified.enclosed_certificates, limits=scene.limits
+        )
+    except ScepError:
+        # A name in one of them is malformed, which is a finding of its own.
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class _Candidates:
     named: list[Certificate]
@@ -98,7 +106,6 @@ class _Candidates:
 class _Outcome:
     state: SignatureState
     checked_with: str
-    error: ScepError | None
 
 
 def _check(
@@ -115,21 +122,22 @@ def _check(
                 "certificates."
             )
         )
-        return _Outcome(SignatureState.INVALID, "the given certificates", None)
+        return _Outcome(SignatureState.INVALID, "the given certificates")
     signer = candidates.named[0] if candidates.named else candidates.enclosed
     if signer is None:
-        return _Outcome(SignatureState.NOT_CHECKED, "nothing: no certificate at hand", None)
+        return _Outcome(SignatureState.NOT_CHECKED, "nothing: no certificate at hand")
     given = bool(candidates.named)
     whom = f"the {'given' if given else 'enclosed'} certificate of {signer.subject}"
     try:
         unverified.verify(signer, provider=scene.provider)
     except SignatureInvalid as error:
         findings.append(Departure.SIGNATURE.found(f"The signature does not verify: {error}"))
-        return _Outcome(SignatureState.INVALID, whom, error)
+        return _Outcome(SignatureState.INVALID, whom)
     except ScepError as error:
-        return _Outcome(SignatureState.NOT_CHECKED, f"nothing: {error}", error)
+        findings += refused(error)
+        return _Outcome(SignatureState.NOT_CHECKED, f"nothing: {error}")
     if given:
-        return _Outcome(SignatureState.VALID, whom, None)
+        return _Outcome(SignatureState.VALID, whom)
     consequence = (
         "which is no proof in a reply: give the CA's or RA's certificate to check it"
         if is_reply
@@ -137,7 +145,7 @@ def _check(
     )
     findings.append(Departure.POSSESSION.found(f"The signature fits {whom}, {consequence}."))
     state = SignatureState.NOT_CHECKED if is_reply else SignatureState.VALID
-    return _Outcome(state, f"{whom} only (possession)", None)
+    return _Outcome(state, f"{whom} only (possession)")
 
 
 def _signature(

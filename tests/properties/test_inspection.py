@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyscep.inspection import inspect
-from pyscep.inspection_result import Inspection
+from pyscep.errors import ScepError
+from pyscep.inspection import Inspection, Kind, Level, SignatureState, inspect
 from pyscep.limits import Limits
+from pyscep.pki_message import parse_pki_message
 from tests.helpers import keys, responders
 from tests.helpers.message_factory import SignedMessage, degenerate
 from tests.helpers.tlv import parse
@@ -38,6 +39,7 @@ THINGS = {
     "URL": b"http://ca.example/scep?operation=PKIOperation&message=MIIB",
     "HTTP": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nAES\r\n0\r\n\r\n",
 }
+SENDER = parse_pki_message(EXCHANGE.message).verify_possession(provider=keys.provider()).signer
 EACH = pytest.mark.parametrize("good", THINGS.values(), ids=THINGS)
 
 
@@ -98,3 +100,22 @@ def test_cut_anywhere(size: int) -> None:
 @EACH
 def test_small_limits(good: bytes) -> None:
     look(good, Limits(elements=20, depth=3, certificates=1, attributes=2, recipients=1))
+
+
+@pytest.mark.parametrize("good", [EXCHANGE.message, REPLY], ids=["request", "reply"])
+@given(data=st.data())
+@settings(max_examples=300, deadline=None)
+@pytest.mark.conforms("S-01")
+def test_what_strict_reading_refuses_is_found(good: bytes, data: st.DataObject) -> None:
+    """Whatever the library itself does not accept, the inspection says something about."""
+    octets = data.draw(mutated(good))
+    signers = [RESPONDER.authority.issuer, SENDER]
+    try:
+        parse_pki_message(octets).verify(signers, provider=keys.provider())
+    except ScepError:
+        seen = inspect(octets, signers=signers, provider=keys.provider())
+        is_message = seen.kind is Kind.PKI_MESSAGE
+        assert not is_message or any(each.level is not Level.NOTE for each in seen.findings)
+    else:
+        seen = inspect(octets, signers=signers, provider=keys.provider())
+        assert seen.signature is SignatureState.VALID
