@@ -13,7 +13,8 @@ from pyscep.inspection_findings import Departure, Finding
 from pyscep.pem import read_blocks
 
 _URL = re.compile(
-    rb"(?:[A-Z]{3,7} )?(?:https?:/)?/[^\s?]*\?(?:\S*&)?(?:operation|message)=", re.IGNORECASE
+    rb"(?:(?:[A-Z]{3,7} )?(?:https?:/)?/[^\s?]*\?|\?)?(?:[^\s&=]*=[^\s&]*&)*(?:operation|message)=",
+    re.IGNORECASE,
 )
 _HEAD = 2048
 """Bytes in which the operation of a URL has to come."""
@@ -21,7 +22,7 @@ _HTTP_HEAD = re.compile(rb"HTTP/1\.[01] \d{3}|POST \S+ HTTP/1\.[01]\r?\n")
 _CHUNKED = re.compile(rb"\nTransfer-Encoding:[ \t]*chunked", re.IGNORECASE)
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[^\r\n]{0,80}\r?\n")
 _HTTP_VERSION = re.compile(rb" HTTP/\d[^\n]*(?s:.*)")
-_PARAMETER = re.compile(rb"[?&](operation|message)=([^&#]*)", re.IGNORECASE)
+_PARAMETER = re.compile(rb"(?:\A|[?&])(operation|message)=([^&#]*)", re.IGNORECASE)
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_%=\s-]+")
 
 

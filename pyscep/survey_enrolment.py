@@ -118,7 +118,7 @@ class Enrolling:
 
         :returns: what was asked, and what came of it.
 
-        Source: RFC 8894 sections 4.3 to 4.6; A-13, P-11, Q-03, X-07.
+        Source: RFC 8894 section 4.3; A-13, P-11, Q-03, X-07.
         """
         begun = pkcs_req(
             self.enrolment.csr,

@@ -76,6 +76,7 @@ FORMS = {
     "GET URL": URL + quote(BASE64, safe="").encode(),
     "GET URL without escapes": URL + BASE64,
     "path of a GET": b"/scep?operation=PKIOperation&message=" + quote(BASE64, safe="").encode(),
+    "query": b"operation=PKIOperation&message=" + quote(BASE64, safe="").encode(),
     "line of a log": b"GET /scep?message=" + quote(BASE64, safe="").encode()
     + b"&operation=PKIOperation HTTP/1.0",
     "recorded POST": b"POST /scep?operation=PKIOperation HTTP/1.1\n" + HEADERS + b"\r\n" + MESSAGE,
