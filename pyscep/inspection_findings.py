@@ -137,6 +137,7 @@ class Departure(Enum):
     KEY_SIZE = ("R-12", Level.FIELD, "an RSA key that many no longer accept")
     EXPIRED = ("G-14", Level.MUST, "a certificate outside its validity")
     CSR_SIGNATURE = ("R-04", Level.ADVICE, "a request that does not prove possession of its key")
+    CSR_REPEATED = ("H-14", Level.ADVICE, "a challenge password or extension request twice")
     CSR_VERSION = ("R-08", Level.MUST, "a request of another version, or without attributes")
     CSR_EXTENSIONS = ("R-09", Level.FIELD, "an extension request under a vendor's OID")
     CSR_CA = ("R-11", Level.ADVICE, "a request for a CA certificate")

@@ -18,12 +18,13 @@ from pyscep.certificates import (
 )
 from pyscep.crl import CertificateList, parse_crl
 from pyscep.crypto import CryptoProvider
-from pyscep.errors import DecodeError, ScepError, SignatureInvalid
+from pyscep.errors import DecodeError, DuplicateAttribute, ScepError, SignatureInvalid
 from pyscep.extensions import KeyUsage
 from pyscep.inspection_cms import SeenSignedData
 from pyscep.inspection_elements import Element, is_der, read_element
 from pyscep.inspection_findings import Departure, Finding
 from pyscep.limits import Limits
+from pyscep.names import parse_name
 from pyscep.pkcs10 import CertificationRequest, parse_csr
 
 USUAL_RSA_BITS = 2048
@@ -204,13 +205,22 @@ class SeenRequest:
 
 
 def see_request(octets: bytes, scene: Scene) -> SeenRequest:
-    """Look at a PKCS #10 request.
+    """Look at a PKCS #10 request; of one that is malformed, what there is.
 
-    :raises ScepError: it cannot be read at all.
+    :raises ScepError: it is none at all.
 
-    Source: RFC 2986 section 4; R-04, R-08, R-09, H-06.
+    Source: RFC 2986 section 4; R-04, R-08, R-09, H-06, H-14.
     """
-    csr = parse_csr(octets, limits=scene.limits)
+    try:
+        return _strictly(parse_csr(octets, limits=scene.limits), scene)
+    except ScepError as error:
+        seen = _loosely(octets, error, scene)
+        if seen is None:
+            raise
+    return seen
+
+
+def _strictly(csr: CertificationRequest, scene: Scene) -> SeenRequest:
     names = csr.subject_alt_names
     signature = verify_signed(csr.signed, csr.public_key, scene)
     findings = [
@@ -232,6 +242,32 @@ def see_request(octets: bytes, scene: Scene) -> SeenRequest:
         signature=signature,
         public_key=csr.public_key,
         findings=tuple(findings),
+    )
+
+
+def _loosely(octets: bytes, error: ScepError, scene: Scene) -> SeenRequest | None:
+    element, _ = read_element(octets, limits=scene.limits)
+    info = None if element is None else element.at(0)
+    subject = None if info is None else info.at(1)
+    key = None if info is None else info.at(2)
+    if info is None or subject is None or key is None or key.at(1) is None:
+        return None
+    try:
+        name = str(parse_name(subject.der(), limits=scene.limits))
+    except ScepError:
+        name = "?"
+    attributes = info.find(der.context(0))
+    kinds = [each.at(0) for each in (() if attributes is None else attributes.children())]
+    oids = [None if kind is None else kind.oid() for kind in kinds]
+    repeated = isinstance(error, DuplicateAttribute)
+    departure = Departure.CSR_REPEATED if repeated else Departure.MALFORMED
+    return SeenRequest(
+        subject=name,
+        sans=(),
+        has_challenge=asn1.CHALLENGE_PASSWORD in oids,
+        signature=SignatureState.NOT_CHECKED,
+        public_key=key.octets,
+        findings=(departure.found(f"The request is refused: {error}"),),
     )
 
 

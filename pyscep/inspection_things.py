@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from pyscep import asn1, der
 from pyscep.certificates import key_type_of, rsa_bits_of
@@ -82,8 +83,10 @@ def see_next_ca(element: Element, seen: SeenSignedData, scene: Scene) -> Inspect
                 "The next CA certificates are not signed by the given certificates."
             )
         )
+    # That they are not valid yet is the point of them.
+    timeless = replace(scene, at=None)
     for certificate in found.certificates:
-        findings += about_certificate(certificate, scene)
+        findings += about_certificate(certificate, timeless)
     return Inspection(
         kind=Kind.NEXT_CA_CERTIFICATES,
         digest_algorithm=signature.digest_algorithm,

@@ -31,7 +31,7 @@ from tests.helpers.message_factory import (
     degenerate,
     request,
 )
-from tests.helpers.tlv import integer, octets, oid, seq
+from tests.helpers.tlv import attribute, csr, integer, name, octets, oid, printable, seq
 
 CHALLENGE = "a-challenge-nobody-shall-see"
 PROVIDER = OscryptoProvider()
@@ -258,7 +258,10 @@ def test_the_signature_of_a_certificate_and_a_crl() -> None:
     for signed in (LEAF.der, crl):
         assert look(signed, signers=[CA]).signature is SignatureState.VALID
         assert look(signed, signers=[LEAF]).signature is SignatureState.NOT_CHECKED
-        assert look(signed[:-1] + b"\0", signers=[CA]).signature is SignatureState.INVALID
+        assert (
+            look(signed[:-1] + bytes((signed[-1] ^ 1,)), signers=[CA]).signature
+            is SignatureState.INVALID
+        )
 
 
 # ---------------------------------------------------------------------------------------- secrets
@@ -357,6 +360,21 @@ def test_a_right_reply_has_none() -> None:
 
 
 # ------------------------------------------------------------------------------------- tolerance
+
+
+@pytest.mark.conforms("H-14")
+def test_a_request_that_is_refused_is_shown_all_the_same() -> None:
+    challenge = attribute("1.2.840.113549.1.9.7", printable("secret"))
+    twice = csr(keys.rsa(1), subject=name("sensor-17"), attributes=[challenge, challenge])
+    seen = look(twice).to_json_object()
+    assert seen["csr"] == {
+        "subject": "CN=sensor-17",
+        "sans": [],
+        "has_challenge": True,
+        "signature": "not checked",
+    }
+    nameless = csr(keys.rsa(1), subject=seq(integer(1)))
+    assert look(nameless).to_json_object()["csr"]["subject"] == "?"
 
 
 def test_a_cut_message_is_read_as_far_as_it_goes() -> None:

@@ -323,6 +323,9 @@ CASES: dict[Departure, Case] = {
     Departure.CSR_SIGNATURE: Case(
         seq(*(each.dump() for each in parse(responders.csr().der).children[:2]), tlv(3, bytes(257)))
     ),
+    Departure.CSR_REPEATED: sent(
+        pkcs_req(csr(keys.rsa(1), subject=SUBJECT, attributes=[CHALLENGE, CHALLENGE]))
+    ),
     Departure.CSR_VERSION: Case(csr(keys.rsa(1), subject=SUBJECT, version=2)),
     Departure.CSR_EXTENSIONS: Case(
         with_attribute(
@@ -378,7 +381,7 @@ CLEAN: dict[str, Case] = {
     "PENDING": received(cert_rep(pki_status="3")),
     "GetCACert": Case(CA.der, {"at": keys.NOW, "signers": [CA]}),
     "GetCACert with RA": bag_case(*RA_CA.published),
-    "GetNextCACert": received(nested_next_ca()),
+    "GetNextCACert": received(nested_next_ca(), at=keys.START),
     "GetCACaps": Case(b"AES\nPOSTPKIOperation\nSCEPStandard\nExample.com-Magic\n"),
     "request": Case(responders.csr(challenge_password=None).der),
     "CRL": Case(CRL),
