@@ -146,16 +146,25 @@ def _certificate_json(certificate: Certificate) -> dict[str, str]:
     return {
         "subject": str(certificate.subject),
         "issuer": str(certificate.issuer),
-        "serial": f"{certificate.serial_number:x}",
+        "serial": _serial(certificate.serial_number),
         "sha256": certificate.sha256_fingerprint,
     }
+
+
+def _serial(number: int) -> str:
+    """Return a serial number as other tools show it: whole bytes in hexadecimal."""
+    digits = f"{abs(number):x}"
+    return f"{'-' if number < 0 else ''}{'0' * (len(digits) % 2)}{digits}"
+
+
+_MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def _crl_json(crl: CertificateList) -> dict[str, str | None]:
     return {
         "issuer": str(crl.issuer),
-        "this_update": crl.this_update.isoformat(),
-        "next_update": None if crl.next_update is None else crl.next_update.isoformat(),
+        "this_update": f"{crl.this_update:{_MOMENT}}",
+        "next_update": None if crl.next_update is None else f"{crl.next_update:{_MOMENT}}",
     }
 
 

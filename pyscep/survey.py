@@ -192,7 +192,7 @@ class _Surveyor:
         yield from compare(whole.findings, _OF_CERTIFICATES, where)
         for certificate in found if self.at is not None else ():
             yield self._about_validity(certificate, self.at, where)
-        return found, (f"GetCACert: {len(found)} certificates.",)
+        return found, (f"GetCACert: {_counted(len(found))}.",)
 
     def _about_form(self, seen: Inspection, *, bare: bool, count: int) -> Iterator[Observation]:
         problems = [each for each in seen.findings if each.id in {"D-01", "M-05", "M-42"}]
@@ -250,4 +250,8 @@ class _Surveyor:
                     if certificate.not_after > latest
                     else broken("N-05", f"{where}: {certificate.subject} ends before today's CA.")
                 )
-        return f"GetNextCACert: {len(seen.certificates or ())} certificates."
+        return f"GetNextCACert: {_counted(len(seen.certificates or ()))}."
+
+
+def _counted(number: int) -> str:
+    return f"{number} certificate{'' if number == 1 else 's'}"

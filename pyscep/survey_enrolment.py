@@ -56,6 +56,8 @@ _BY_ERROR: tuple[tuple[type[ScepError], str], ...] = (
     (NonceMismatch, "M-26"),
     (UnexpectedMessageType, "M-41"),
     (CertificateMismatch, "R-13"),
+    # What is not for that key, or not by that CA, is not the issued certificate.
+    (CertificateMismatch, "A-01"),
 )
 _EVERYTHING = ReplyRules(
     read_legacy_ciphers=frozenset(ContentEncryptionAlgorithm), ignore_key_usage=True

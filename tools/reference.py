@@ -13,7 +13,9 @@ from collections.abc import Iterable, Iterator, Sequence
 import pyscep
 from pyscep import errors
 from pyscep.errors import ScepError
+from pyscep.inspection_findings import Departure, Level
 from pyscep.messages import FailInfo
+from pyscep.survey_rules import RULES
 from pyscep.transaction import INITIAL_STATE, TRANSITIONS, TransactionState
 
 
@@ -22,6 +24,7 @@ def pages() -> dict[str, str]:
     return {
         "names.rst": names_page(),
         "errors.rst": errors_page(),
+        "findings.rst": findings_page(),
         "states.rst": states_page(),
         "states.svg": states_drawing(),
     }
@@ -135,6 +138,56 @@ def errors_page() -> str:
         drawing=(errors.__doc__ or "").partition("::\n\n")[2].partition("\n\n")[0],
         table=table(("Error", "Meaning", "Facts", "failInfo", "HTTP"), rows, "22 38 22 12 6"),
     )
+
+
+# -------------------------------------------------------------------------------------- findings
+
+
+FINDINGS = """\
+What an inspection finds
+========================
+
+``pyscep inspect`` and :func:`pyscep.inspection.inspect` look for these departures. The ID is that
+of the item in the :doc:`conformance checklist <conformance>`.
+
+Levels
+------
+
+{levels}
+Findings
+--------
+
+{findings}
+Rules of a survey
+-----------------
+
+``pyscep check`` and :func:`pyscep.survey.survey` report on these rules.
+
+{rules}"""
+
+
+def findings_page() -> str:
+    """Return the page of everything that an inspection finds, and of a survey's rules."""
+    levels = [(level.value, _LEVELS[level]) for level in Level]
+    findings = [
+        (each.id, each.level.value, f"{each.about[:1].upper()}{each.about[1:]}.")
+        for each in sorted(Departure, key=lambda each: each.id)
+    ]
+    rules = [(identifier, rule.level.value, rule.rule) for identifier, rule in RULES.items()]
+    return FINDINGS.format(
+        levels=_table(("Level", "Meaning"), levels, "15 85"),
+        findings=_table(("ID", "Level", "What is found"), findings, "10 10 80"),
+        rules=_table(("ID", "Level", "Rule"), rules, "10 10 80"),
+    )
+
+
+_LEVELS = {
+    Level.MUST: "It breaks what RFC 8894, or a standard below it, demands.",
+    Level.SHOULD: "It goes against what RFC 8894 recommends.",
+    Level.FIELD: "It is allowed, or left open, and some deployed software cannot read it.",
+    Level.ADVICE: "It is allowed, and better done otherwise.",
+    Level.NOTE: "Nothing is wrong; it helps to know it.",
+}
 
 
 # ---------------------------------------------------------------------------------------- states

@@ -9,8 +9,10 @@ from xml.etree import ElementTree as ET
 import pyscep
 from pyscep import errors
 from pyscep.errors import HttpError, LimitExceeded
+from pyscep.inspection_findings import Departure, Level
+from pyscep.survey_rules import RULES
 from pyscep.transaction import TRANSITIONS, TransactionState
-from tools import reference
+from tools import conformance, reference
 
 
 def rows(page: str) -> list[str]:
@@ -44,3 +46,27 @@ def test_every_state_and_transition_is_drawn() -> None:
     assert texts[:3] == [state.value for state in TransactionState]
     assert sorted(map(str, texts[3:])) == ["FAILURE", "PENDING", "SUCCESS", "request sent"]
     assert len(rows(reference.states_page())) == len(TRANSITIONS) + 1
+
+
+def test_every_finding_and_rule_is_on_its_page() -> None:
+    page = reference.findings_page()
+    for each in Departure:
+        assert f"{each.about[:1].upper()}{each.about[1:]}." in page
+    for rule in RULES.values():
+        assert rule.rule in page
+        assert rule.rule.endswith(".")
+        assert rule.advice.endswith(".")
+    assert all(f"- {level.value}\n" in page for level in Level)
+
+
+def test_only_what_the_checklist_demands_is_a_must() -> None:
+    levels = {
+        item.identifier: item.level for section in conformance.checklist() for item in section.items
+    }
+    weights = [
+        *((each.id, each.level) for each in Departure),
+        *((identifier, rule.level) for identifier, rule in RULES.items()),
+    ]
+    for identifier, level in weights:
+        if level in (Level.MUST, Level.SHOULD):
+            assert level.value in levels[identifier], identifier

@@ -110,7 +110,7 @@ def test_a_whole_enrolment() -> None:
         verdicts(report, Verdict.PASS)
     )
     assert report.notes == (
-        "GetCACert: 1 certificates.",
+        "GetCACert: 1 certificate.",
         "PKCSReq: SUCCESS.",
         "PKCSReq sent again: SUCCESS.",
         "GetCert: SUCCESS.",
