@@ -12,16 +12,13 @@ from pyscep.http import Operation, decode_get_message
 from pyscep.inspection_findings import Departure, Finding
 from pyscep.pem import read_blocks
 
-_URL = re.compile(
-    rb"(?:(?:[A-Z]{3,7} )?(?:https?:/)?/[^\s?]*\?|\?)?(?:[^\s&=]*=[^\s&]*&)*(?:operation|message)=",
-    re.IGNORECASE,
-)
+_QUERY = re.compile(rb"(?:\A|\?)(?:[^\s&=\"?]*=[^\s&\"]*&)*(?:operation|message)=", re.IGNORECASE)
 _HEAD = 2048
 """Bytes in which the operation of a URL has to come."""
 _HTTP_HEAD = re.compile(rb"HTTP/1\.[01] \d{3}|POST \S+ HTTP/1\.[01]\r?\n")
 _CHUNKED = re.compile(rb"\nTransfer-Encoding:[ \t]*chunked", re.IGNORECASE)
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[^\r\n]{0,80}\r?\n")
-_HTTP_VERSION = re.compile(rb" HTTP/\d[^\n]*(?s:.*)")
+_AFTER_QUERY = re.compile(rb"(?: HTTP/\d|\")(?s:.*)")
 _PARAMETER = re.compile(rb"(?:\A|[?&])(operation|message)=([^&#]*)", re.IGNORECASE)
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_%=\s-]+")
 
@@ -61,8 +58,9 @@ def unwrap(octets: bytes) -> Unwrapped:
     text = octets.removeprefix(b"\xef\xbb\xbf").strip()
     if b"-----BEGIN " in text:
         return _from_pem(text)
-    if _URL.match(text[:_HEAD]):
-        return _from_url(_HTTP_VERSION.sub(b"", text))
+    query = None if text.startswith(b"<") else _QUERY.search(text[:_HEAD])
+    if query is not None:
+        return _from_url(_AFTER_QUERY.sub(b"", text[query.start() :]))
     decoded = _from_base64(text)
     if decoded.startswith(b"-----BEGIN "):
         inner = _from_pem(decoded)

@@ -237,7 +237,7 @@ def _strictly(csr: CertificationRequest, scene: Scene) -> SeenRequest:
         )
     return SeenRequest(
         subject=str(csr.subject),
-        sans=tuple(f"{name.kind.name}:{name.value}" for name in names),
+        sans=tuple(f"{name.kind.value}:{name.value}" for name in names),
         has_challenge=csr.challenge_password is not None,
         signature=signature,
         public_key=csr.public_key,

@@ -76,6 +76,8 @@ FORMS = {
     "GET URL": URL + quote(BASE64, safe="").encode(),
     "GET URL without escapes": URL + BASE64,
     "path of a GET": b"/scep?operation=PKIOperation&message=" + quote(BASE64, safe="").encode(),
+    "line of an access log": b'127.0.0.1 - - [25/Nov/2026:12:00:00 +0000] "GET /scep?message='
+    + quote(BASE64, safe="").encode() + b'&operation=PKIOperation HTTP/1.0" 200 1234 "-" "-"',
     "query": b"operation=PKIOperation&message=" + quote(BASE64, safe="").encode(),
     "line of a log": b"GET /scep?message=" + quote(BASE64, safe="").encode()
     + b"&operation=PKIOperation HTTP/1.0",
@@ -185,14 +187,14 @@ def test_what_a_request_shows() -> None:
             {
                 "subject": "CN=sensor-17,O=Example",
                 "issuer": "CN=sensor-17,O=Example",
-                "serial": f"{client.serial_number:x}",
+                "serial": client.serial_number.to_bytes(16, "big").hex(),
                 "sha256": client.sha256_fingerprint,
             }
         ],
         "crls": None,
         "csr": {
             "subject": "CN=sensor-17,O=Example",
-            "sans": ["DNS:sensor-17.example"],
+            "sans": ["dns:sensor-17.example"],
             "has_challenge": True,
             "signature": "valid",
         },
