@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pyscep.cli import authorities, enrolment, preparations, queries, serve
+from pyscep.cli import authorities, check, enrolment, inspect, preparations, queries, serve
 from pyscep.cli.commands import Commands, Parser
 from pyscep.cli.exit_codes import EXPECTED, ExitCode, exit_code_of
 from pyscep.cli.hints import hint_for
@@ -17,7 +17,7 @@ from pyscep.cli.terminal import Shape, Terminal, system_terminal
 _SUMMARY = "Enrol for X.509 certificates by SCEP (RFC 8894), and look into what servers do."
 
 # In the order in which --help shows them.
-_MODULES = (authorities, enrolment, queries, preparations, serve)
+_MODULES = (authorities, enrolment, queries, preparations, inspect, check, serve)
 
 
 def build_parser() -> Parser:

@@ -47,6 +47,8 @@ class Stage:
             "poll": ["waiting.state"],
             "key": ["new.key", "--type", "ec:secp256r1"],
             "csr": ["--key", "key-1.pem", "--subject", "CN=a", "--out", "a.csr"],
+            "inspect": ["cert.pem"],
+            "check": [address],
         }
         return [command, *lines[command], *more]
 
@@ -118,6 +120,12 @@ ASK_THE_CA = ("enrol", "renew", "poll", "getcert", "getcrl")
 CASES: dict[tuple[str, ExitCode], Case] = {
     **{(command, OK): plain(command) for command in ("caps", "cacert", "nextca", "key", "csr")},
     **{(command, OK): plain(command) for command in ASK_THE_CA},
+    **{(command, OK): plain(command) for command in ("inspect", "check")},
+    ("inspect", USAGE): plain("inspect", "--key", "missing.key"),
+    ("check", USAGE): plain("check", "--enrol"),
+    ("check", NETWORK): elsewhere("check", "closed_port_url"),
+    ("check", PROTOCOL): elsewhere("check", "web_page_url"),
+    ("check", SECURITY): plain("check", "--enrol", "--subject", "CN=a", "--fingerprint", WRONG),
     ("caps", USAGE): plain("caps", "--timeout", "-1"),
     ("cacert", USAGE): plain("cacert", trust="not hexadecimal"),
     ("nextca", USAGE): plain("nextca", "--out", "cert.pem"),
