@@ -20,13 +20,17 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+from pyscep.ca import CaCertificates
 from pyscep.cli.program import run
 from pyscep.cli.terminal import Terminal
+from pyscep.crypto.oscrypto_provider import OscryptoProvider
+from pyscep.exchange import pkcs_req
 from pyscep.handlers import static_challenge
 from pyscep.memory_store import MemoryStore
+from pyscep.pkcs10 import build_csr, self_signed_identity
 from pyscep.responder import Responder
 from pyscep.testing import EphemeralCa, MisbehavingServer
 from pyscep.testing.faults import find_fault
@@ -104,6 +108,7 @@ def recorder(directory: Path, *, authority: EphemeralCa | None = None) -> Iterat
     try:
         Path("challenge.txt").write_text("secret\n", encoding="utf-8")
         Path("wrong.txt").write_text("guessed\n", encoding="utf-8")
+        _write_messages(responder)
         with MisbehavingServer(responder) as server:
             fingerprint = present.root.sha256_fingerprint
             yield Recorder(server=server, directory=Path.cwd(), fingerprint=fingerprint)
@@ -111,11 +116,26 @@ def recorder(directory: Path, *, authority: EphemeralCa | None = None) -> Iterat
         os.chdir(before)
 
 
+def _write_messages(responder: Responder) -> None:
+    """Write a request, its answer, and the client's key, as somebody may have recorded them."""
+    key = OscryptoProvider().generate_rsa_key(2048)
+    challenge = Path("challenge.txt").read_text(encoding="utf-8").strip()
+    csr = build_csr(subject="CN=sensor-17,O=Example", key=key, challenge_password=challenge)
+    identity = self_signed_identity(csr, key=key, not_before=utc_now(), lifetime=timedelta(days=7))
+    published = CaCertificates(certificates=responder.authority.published)
+    ca = published.authenticate(anchors=published.certificates[-1:], at=utc_now())
+    exchange = pkcs_req(csr, identity=identity, ca=ca, transaction_id="sensor-17-1")
+    Path("request.der").write_bytes(exchange.message)
+    Path("reply.der").write_bytes(responder.answer(exchange.message))
+    Path("client.key").write_bytes(OscryptoProvider().dump_private_key(key))
+
+
 def recorded(page: str, record: Recorder) -> str:
     """Return *page* with fresh output of every command."""
     out: list[str] = []
     lines = iter(page.splitlines())
     in_block = False
+    blank: list[str] = []
     for line in lines:
         if line.startswith(".. faults:"):
             names = line.partition(":")[2].split()
@@ -123,6 +143,13 @@ def recorded(page: str, record: Recorder) -> str:
         in_block = line.startswith(".. code-block:: console") or (
             in_block and (not line or line.startswith(_INDENT))
         )
+        if in_block and not line:
+            # Part of an output, or the end of the block: the next line tells.
+            blank.append(line)
+            continue
+        if not in_block or not line.startswith(_INDENT) or line.startswith(f"{_INDENT}$ "):
+            out += blank
+        blank = []
         if not in_block or not line.startswith(_INDENT):
             out.append(line)
         elif line.startswith(f"{_INDENT}$ "):
@@ -134,7 +161,7 @@ def recorded(page: str, record: Recorder) -> str:
                 command = f"{command[:-1]}{more.strip()}"
             output = record.output_of(command).splitlines()
             out += [f"{_INDENT}{text}".rstrip() for text in output]
-    return "\n".join((*out, ""))
+    return "\n".join((*out, *blank, ""))
 
 
 def normalised(page: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from pyscep.cli.commands import Commands
@@ -107,8 +108,13 @@ def _paragraphs(report: Survey) -> Iterator[str]:
         yield "\nBroken:"
         for each in broken:
             yield from _lines(each)
-    yield f"\nKept: {' '.join(each.id for each in kept) or 'none'}"
-    yield f"Not seen: {' '.join(each.id for each in unseen) or 'none'}"
+    yield f"\n{_listed('Kept', kept)}"
+    yield _listed("Not seen", unseen)
+
+
+def _listed(label: str, checks: Sequence[Check]) -> str:
+    text = f"{label}: {' '.join(each.id for each in checks) or 'none'}"
+    return textwrap.fill(text, 80, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _lines(check: Check) -> Iterator[str]:

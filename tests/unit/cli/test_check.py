@@ -19,7 +19,7 @@ def test_a_right_server(server: MisbehavingServer, shell: Shell) -> None:
     outcome = shell("check", server.url)
     assert outcome.code == 0
     assert outcome.out.startswith(f"{server.url} breaks no MUST of RFC 8894")
-    assert "GetCACert: 1 certificates." in outcome.out
+    assert "GetCACert: 1 certificate." in outcome.out
     assert "Broken:" not in outcome.out
     assert asked(server) == ["GetCACaps", "GetCACert"]
 
