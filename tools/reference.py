@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Sequence
 import pyscep
 from pyscep import errors
 from pyscep.errors import ScepError
-from pyscep.inspection_findings import Departure, Level
+from pyscep.inspection.findings import Departure, Level
 from pyscep.messages import FailInfo
-from pyscep.survey_rules import RULES
+from pyscep.survey.rules import RULES
 from pyscep.transaction import INITIAL_STATE, TRANSITIONS, TransactionState
 
 
@@ -175,9 +175,9 @@ def findings_page() -> str:
     ]
     rules = [(identifier, rule.level.value, rule.rule) for identifier, rule in RULES.items()]
     return FINDINGS.format(
-        levels=_table(("Level", "Meaning"), levels, "15 85"),
-        findings=_table(("ID", "Level", "What is found"), findings, "10 10 80"),
-        rules=_table(("ID", "Level", "Rule"), rules, "10 10 80"),
+        levels=table(("Level", "Meaning"), levels, "15 85"),
+        findings=table(("ID", "Level", "What is found"), findings, "10 10 80"),
+        rules=table(("ID", "Level", "Rule"), rules, "10 10 80"),
     )
 
 

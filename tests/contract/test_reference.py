@@ -9,8 +9,8 @@ from xml.etree import ElementTree as ET
 import pyscep
 from pyscep import errors
 from pyscep.errors import HttpError, LimitExceeded
-from pyscep.inspection_findings import Departure, Level
-from pyscep.survey_rules import RULES
+from pyscep.inspection.findings import Departure, Level
+from pyscep.survey.rules import RULES
 from pyscep.transaction import TRANSITIONS, TransactionState
 from tools import conformance, reference
 

@@ -15,9 +15,9 @@ from pyscep.extensions import GeneralName
 from pyscep.http import HttpRequest
 from pyscep.identifiers import IssuerAndSerialNumber
 from pyscep.inspection import inspect
-from pyscep.inspection_findings import Departure
-from pyscep.inspection_objects import SignatureState
-from pyscep.inspection_result import Inspection, Kind
+from pyscep.inspection.findings import Departure
+from pyscep.inspection.objects import SignatureState
+from pyscep.inspection.result import Inspection, Kind
 from pyscep.limits import Limits
 from pyscep.messages import CertPoll, GetCert
 from pyscep.pem import write_pem

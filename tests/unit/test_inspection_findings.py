@@ -14,7 +14,7 @@ import pytest
 from pyscep.algorithms import ContentEncryptionAlgorithm, KeyEncryptionAlgorithm, SignatureAlgorithm
 from pyscep.certificates import Certificate, Identity
 from pyscep.inspection import Inspection, inspect
-from pyscep.inspection_findings import Departure, Level
+from pyscep.inspection.findings import Departure, Level
 from pyscep.pkcs10 import build_csr
 from pyscep.testing import EphemeralCa
 from tests.helpers import keys, responders

@@ -7,7 +7,7 @@ import functools
 import pytest
 
 from pyscep.inspection import Inspection, Kind, Level, SignatureState, inspect
-from pyscep.inspection_message import MESSAGE_NAMES
+from pyscep.inspection.message import MESSAGE_NAMES
 from pyscep.messages import FailInfo, MessageType
 from pyscep.testing.vectors import VectorSet, build_vectors
 from pyscep.testing.vectors.model import Content, Reader, Rejection, Vector

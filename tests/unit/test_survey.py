@@ -19,7 +19,7 @@ from pyscep.memory_store import MemoryStore
 from pyscep.pkcs10 import build_csr, self_signed_identity
 from pyscep.responder import Responder
 from pyscep.survey import Enrolment, Survey, Verdict, survey
-from pyscep.survey_rules import RULES
+from pyscep.survey.rules import RULES
 from pyscep.testing import EphemeralCa, Fault, Misbehaviour
 from pyscep.testing.profiles import PROFILES, Profile, ProfileServer
 from tests.helpers import keys, responders

@@ -20,9 +20,9 @@ from pyscep.crl import CertificateList, parse_crl
 from pyscep.crypto import CryptoProvider
 from pyscep.errors import DecodeError, DuplicateAttribute, ScepError, SignatureInvalid
 from pyscep.extensions import KeyUsage
-from pyscep.inspection_cms import SeenSignedData
-from pyscep.inspection_elements import Element, is_der, read_element
-from pyscep.inspection_findings import Departure, Finding
+from pyscep.inspection.cms import SeenSignedData
+from pyscep.inspection.elements import Element, is_der, read_element
+from pyscep.inspection.findings import Departure, Finding
 from pyscep.limits import Limits
 from pyscep.names import parse_name
 from pyscep.pkcs10 import CertificationRequest, parse_csr

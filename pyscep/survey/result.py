@@ -11,7 +11,7 @@ from pyscep.capabilities import Capabilities
 from pyscep.certificates import Certificate
 from pyscep.http import HttpResponse
 from pyscep.inspection import Finding, Level
-from pyscep.survey_rules import RULES
+from pyscep.survey.rules import RULES
 
 
 class Verdict(Enum):
@@ -71,7 +71,7 @@ class Survey:
     ca_certificates: tuple[Certificate, ...]
     """What GetCACert returned; nothing in it is believed."""
     checks: tuple[Check, ...]
-    """All rules, in the order of :data:`pyscep.survey_rules.RULES`."""
+    """All rules, in the order of :data:`pyscep.survey.rules.RULES`."""
     notes: tuple[str, ...]
     """What was asked, and what came of it."""
 

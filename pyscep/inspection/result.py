@@ -9,8 +9,8 @@ from typing import Any
 
 from pyscep.certificates import Certificate
 from pyscep.crl import CertificateList
-from pyscep.inspection_findings import Finding
-from pyscep.inspection_objects import SeenRequest, SignatureState
+from pyscep.inspection.findings import Finding
+from pyscep.inspection.objects import SeenRequest, SignatureState
 
 Details = tuple[tuple[str, str], ...]
 """Labels and values, for people."""

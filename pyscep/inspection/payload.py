@@ -11,11 +11,11 @@ from pyscep.certificates import Certificate
 from pyscep.crl import CertificateList
 from pyscep.errors import ScepError
 from pyscep.extensions import KeyUsage
-from pyscep.inspection_cms import SeenSignedData, content_type_of, see_signed_data
-from pyscep.inspection_elements import read_element
-from pyscep.inspection_findings import Departure, Finding
-from pyscep.inspection_message import SeenMessage
-from pyscep.inspection_objects import (
+from pyscep.inspection.cms import SeenSignedData, content_type_of, see_signed_data
+from pyscep.inspection.elements import read_element
+from pyscep.inspection.findings import Departure, Finding
+from pyscep.inspection.message import SeenMessage
+from pyscep.inspection.objects import (
     Scene,
     SeenRequest,
     about_bag_form,
@@ -24,7 +24,7 @@ from pyscep.inspection_objects import (
     see_crls,
     see_request,
 )
-from pyscep.inspection_result import Details
+from pyscep.inspection.result import Details
 from pyscep.messages import CertPoll, GetCert, GetCRL, MessageType, parse_request
 
 

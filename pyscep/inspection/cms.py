@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from pyscep import asn1, der
 from pyscep.cms_signed import ATTRIBUTE_NAMES
-from pyscep.inspection_elements import Element
+from pyscep.inspection.elements import Element
 
 _NAMES = {
     **ATTRIBUTE_NAMES,

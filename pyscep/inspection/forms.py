@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 from pyscep.errors import DecodeError, HttpError
 from pyscep.http import Operation, decode_get_message
-from pyscep.inspection_findings import Departure, Finding
+from pyscep.inspection.findings import Departure, Finding
 from pyscep.pem import read_blocks
 
 _QUERY = re.compile(rb"(?:\A|\?)(?:[^\s&=\"?]*=[^\s&\"]*&)*(?:operation|message)=", re.IGNORECASE)

@@ -18,10 +18,10 @@ from pyscep.algorithms import (
 from pyscep.certificates import Certificate, key_identifier_of
 from pyscep.cms_signed import UnverifiedSignedData, find_certificate, parse_signed_data
 from pyscep.errors import ScepError, SignatureInvalid
-from pyscep.inspection_cms import SeenSignedData, SeenSigner
-from pyscep.inspection_findings import Departure, Finding, refused
-from pyscep.inspection_message import SeenMessage
-from pyscep.inspection_objects import Scene, SignatureState
+from pyscep.inspection.cms import SeenSignedData, SeenSigner
+from pyscep.inspection.findings import Departure, Finding, refused
+from pyscep.inspection.message import SeenMessage
+from pyscep.inspection.objects import Scene, SignatureState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

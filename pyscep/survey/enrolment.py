@@ -36,7 +36,7 @@ from pyscep.inspection import Inspection, Level, inspect
 from pyscep.limits import Limits
 from pyscep.messages import FailInfo
 from pyscep.pkcs10 import CertificationRequest
-from pyscep.survey_result import Observation, about_http, broken, compare, kept
+from pyscep.survey.result import Observation, about_http, broken, compare, kept
 from pyscep.transaction import CrlSuccess, Failure, Pending, Success
 
 # Rules that every reply shows, and those that it shows only with this status.

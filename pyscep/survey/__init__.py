@@ -1,6 +1,6 @@
 """Is that server all right? A survey asks it, and reports for each rule whether it is kept.
 
-Without an :class:`~pyscep.survey_enrolment.Enrolment` only GetCACaps, GetCACert and, where it is
+Without an :class:`~pyscep.survey.enrolment.Enrolment` only GetCACaps, GetCACert and, where it is
 announced, GetNextCACert are asked, which any production server gets all day. With one, a
 certificate is really requested: use a server, a name and a challenge password meant for it.
 """
@@ -21,8 +21,8 @@ from pyscep.errors import ScepError, TransportError
 from pyscep.flows import Transport
 from pyscep.inspection import Finding, Inspection, Kind, Level, inspect
 from pyscep.limits import DEFAULT_LIMITS, Limits
-from pyscep.survey_enrolment import Enrolling, Enrolment
-from pyscep.survey_result import (
+from pyscep.survey.enrolment import Enrolling, Enrolment
+from pyscep.survey.result import (
     Check,
     Observation,
     Survey,
@@ -33,7 +33,7 @@ from pyscep.survey_result import (
     judge,
     kept,
 )
-from pyscep.survey_rules import RULES
+from pyscep.survey.rules import RULES
 
 __all__ = ["Check", "Enrolment", "Survey", "Verdict", "survey"]
 

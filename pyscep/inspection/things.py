@@ -8,10 +8,10 @@ from dataclasses import replace
 from pyscep import asn1, der
 from pyscep.certificates import key_type_of, rsa_bits_of
 from pyscep.errors import ScepError
-from pyscep.inspection_cms import SeenSignedData, content_type_of, see_signed_data
-from pyscep.inspection_elements import Element, is_der, read_element
-from pyscep.inspection_findings import Departure
-from pyscep.inspection_objects import (
+from pyscep.inspection.cms import SeenSignedData, content_type_of, see_signed_data
+from pyscep.inspection.elements import Element, is_der, read_element
+from pyscep.inspection.findings import Departure
+from pyscep.inspection.objects import (
     Scene,
     SignatureState,
     about_bag_form,
@@ -22,9 +22,9 @@ from pyscep.inspection_objects import (
     see_crls,
     see_request,
 )
-from pyscep.inspection_payload import describe_query
-from pyscep.inspection_result import Details, Inspection, Kind
-from pyscep.inspection_signature import see_signature
+from pyscep.inspection.payload import describe_query
+from pyscep.inspection.result import Details, Inspection, Kind
+from pyscep.inspection.signature import see_signature
 from pyscep.messages import MessageType
 
 # ---------------------------------------------------------------------------------- certificates

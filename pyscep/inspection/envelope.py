@@ -21,15 +21,15 @@ from pyscep.cms_enveloped import (
 )
 from pyscep.errors import DecryptionFailed, ScepError
 from pyscep.identifiers import read_identifier
-from pyscep.inspection_cms import (
+from pyscep.inspection.cms import (
     SeenEnvelopedData,
     SeenRecipient,
     content_type_of,
     see_enveloped_data,
 )
-from pyscep.inspection_elements import Element, is_der, read_element
-from pyscep.inspection_findings import Departure, Finding
-from pyscep.inspection_objects import Scene
+from pyscep.inspection.elements import Element, is_der, read_element
+from pyscep.inspection.findings import Departure, Finding
+from pyscep.inspection.objects import Scene
 from pyscep.keys import PrivateKey
 
 _EVERY_CIPHER = frozenset(ContentEncryptionAlgorithm)

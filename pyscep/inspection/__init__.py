@@ -16,18 +16,18 @@ from pyscep import asn1, der
 from pyscep.certificates import Certificate
 from pyscep.crypto import CryptoProvider, default_provider
 from pyscep.errors import LimitExceeded, ScepError
-from pyscep.inspection_capabilities import see_capabilities
-from pyscep.inspection_cms import SeenSignedData, content_type_of, see_signed_data
-from pyscep.inspection_elements import Element, is_der, read_element
-from pyscep.inspection_envelope import SeenEnvelope, see_envelope
-from pyscep.inspection_findings import STRICT, Departure, Finding, Level, refused
-from pyscep.inspection_forms import Unwrapped, unwrap
-from pyscep.inspection_message import SeenMessage, about_attributes, see_message
-from pyscep.inspection_objects import Scene, SignatureState, about_certificate, see_certificates
-from pyscep.inspection_payload import about_requester, see_payload
-from pyscep.inspection_result import Inspection, Kind
-from pyscep.inspection_signature import SeenSignature, about_signer, see_signature
-from pyscep.inspection_things import (
+from pyscep.inspection.capabilities import see_capabilities
+from pyscep.inspection.cms import SeenSignedData, content_type_of, see_signed_data
+from pyscep.inspection.elements import Element, is_der, read_element
+from pyscep.inspection.envelope import SeenEnvelope, see_envelope
+from pyscep.inspection.findings import STRICT, Departure, Finding, Level, refused
+from pyscep.inspection.forms import Unwrapped, unwrap
+from pyscep.inspection.message import SeenMessage, about_attributes, see_message
+from pyscep.inspection.objects import Scene, SignatureState, about_certificate, see_certificates
+from pyscep.inspection.payload import about_requester, see_payload
+from pyscep.inspection.result import Inspection, Kind
+from pyscep.inspection.signature import SeenSignature, about_signer, see_signature
+from pyscep.inspection.things import (
     SHAPES,
     see_degenerate,
     see_next_ca,

@@ -10,7 +10,7 @@ from pyscep.capabilities import (
     Capability,
     parse_capabilities,
 )
-from pyscep.inspection_findings import Departure, Finding
+from pyscep.inspection.findings import Departure, Finding
 from pyscep.limits import Limits
 
 _KNOWN = {capability.value for capability in Capability}

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pyscep import asn1, der
-from pyscep.inspection_cms import SeenAttribute, SeenSigner
-from pyscep.inspection_elements import Element
-from pyscep.inspection_findings import Departure, Finding
+from pyscep.inspection.cms import SeenAttribute, SeenSigner
+from pyscep.inspection.elements import Element
+from pyscep.inspection.findings import Departure, Finding
 from pyscep.messages import FailInfo, MessageType, PkiStatus
 from pyscep.pki_message import NONCE_SIZE
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyscep.inspection_findings import Level
+from pyscep.inspection.findings import Level
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
