@@ -46,6 +46,16 @@ BREAKS = {
     "an import from a higher floor": ("Floors", "errors", "from pyscep import limits"),
     "an import from the same floor": ("Floors", "algorithms", "from pyscep import limits"),
     "a module without a floor": ("Floors", "stray", ""),
+    "an import from a higher floor of the inspection": (
+        "Floors of the inspection",
+        "inspection/findings",
+        "from pyscep.inspection import result",
+    ),
+    "an import from a higher floor of the survey": (
+        "Floors of the survey",
+        "survey/rules",
+        "from pyscep.survey import result",
+    ),
     "a network module in the core": ("The core has no I/O", "errors", "import socket"),
     "a clock in a function": ("The core has no I/O", "der", "def now():\n    import time"),
     "randomness in a package": ("The core has no I/O", "crypto/__init__", "import secrets"),

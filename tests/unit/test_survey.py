@@ -190,21 +190,21 @@ def test_what_is_announced_and_missing() -> None:
 # What each imitation breaks: by its answers to the three safe questions, and by an enrolment.
 PROFILE_FAILURES: dict[str, tuple[set[str], set[str]]] = {
     "standard": (set(), set()),
-    "ndes": ({"T-28", "C-05", "E-10"}, set()),
+    "ndes": ({"E-10"}, {"M-03", "S-18"}),
     "clearpass": (set(), set()),
     "micromdm": (
-        {"T-28", "G-11"},
-        {"T-23", "S-18", "M-25", "M-29", "A-17", "E-12", "E-21", "E-22"},
+        {"G-11"},
+        {"T-23", "S-18", "M-25", "M-29", "A-17", "E-12", "E-21", "E-22", "M-33"},
     ),
     "step_ca": (
-        {"T-28", "C-05"},
-        {"T-23", "S-18", "M-25", "M-29", "A-17", "E-12", "E-21", "E-22"},
+        {"C-05"},
+        {"T-23", "S-18", "M-25", "M-29", "A-17", "E-12", "E-21", "E-22", "M-33"},
     ),
     "ejbca": (set(), set()),
     "openxpki": (set(), set()),
-    "cisco_ios_ca": ({"T-04", "T-28", "M-36", "E-10"}, {"S-18"}),
-    "dogtag": ({"T-04", "T-28"}, set()),
-    "aws_private_ca": ({"T-28"}, set()),
+    "cisco_ios_ca": ({"T-04", "M-36", "E-10", "G-04", "M-05"}, {"S-18"}),
+    "dogtag": ({"T-04"}, set()),
+    "aws_private_ca": (set(), set()),
 }
 
 

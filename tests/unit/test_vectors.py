@@ -48,7 +48,7 @@ from tools import conformance
 
 # Of all files with the seed 0: the same on every machine, Python and provider. It changes when the
 # vectors do; print digest(build_vectors()) then.
-PINNED = "8a18ecd7159a9422ca47c443e98b304664c69f86f2ac0c27c0e381cd09152105"
+PINNED = "f1279b914f596f9ae9ae786bc0a3e5ce95e3e437a8b66b71bc710fcde2cdf9d9"
 
 VECTORS = build_vectors(provider=provider())
 Entry = dict[str, Any]
