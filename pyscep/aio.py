@@ -20,7 +20,7 @@ from pyscep.capabilities import Algorithms, Capabilities
 from pyscep.certificates import Identity
 from pyscep.crypto import CryptoProvider
 from pyscep.exchange import DEFAULT_RULES, ReplyRules
-from pyscep.flows import Flow, Flows
+from pyscep.flows import Conversation, Flow, Flows
 from pyscep.http import HttpRequest, HttpResponse
 from pyscep.identifiers import IssuerAndSerialNumber
 from pyscep.keys import is_blocking
@@ -189,6 +189,19 @@ class AsyncClient:
             ),
             identity,
         )
+
+    async def converse(
+        self, conversation: Conversation[T], *, identity: Identity | None = None
+    ) -> T:
+        """Send one message of :mod:`pyscep.exchange`, and judge the reply.
+
+        See :meth:`pyscep.client.Client.converse`.
+
+        :param identity: whose key opens the reply; one that blocks is waited for in a thread.
+
+        Source: RFC 8894 section 4.1; T-01, X-05.
+        """
+        return await self._run(self._flows.converse(conversation), identity)
 
     async def poll(self, transaction: Transaction, *, identity: Identity, ca: TrustedCa) -> Reply:
         """Ask once what has become of a pending request.

@@ -16,7 +16,7 @@ from pyscep.capabilities import Algorithms, Capabilities
 from pyscep.certificates import Identity
 from pyscep.crypto import CryptoProvider
 from pyscep.exchange import DEFAULT_RULES, ReplyRules
-from pyscep.flows import Flow, Flows, Transport, run
+from pyscep.flows import Conversation, Flow, Flows, Transport, run
 from pyscep.identifiers import IssuerAndSerialNumber
 from pyscep.messages import MessageType
 from pyscep.pkcs10 import CertificationRequest
@@ -128,6 +128,16 @@ class Client:
                 csr, identity=identity, ca=ca, message_type=message_type, algorithms=algorithms
             )
         )
+
+    def converse(self, conversation: Conversation[T]) -> T:
+        """Send one message of :mod:`pyscep.exchange`, and judge the reply.
+
+        It is for who has to keep ``conversation.transaction`` before anything is sent, so that the
+        answer can be asked for after a crash. See :meth:`pyscep.flows.Flows.converse`.
+
+        Source: RFC 8894 section 4.1; T-01, X-05.
+        """
+        return self._run(self._flows.converse(conversation))
 
     def poll(self, transaction: Transaction, *, identity: Identity, ca: TrustedCa) -> Reply:
         """Ask once what has become of a pending request.

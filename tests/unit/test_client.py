@@ -161,6 +161,24 @@ def test_what_the_caller_chose_is_used_and_nothing_is_asked(connect: Callable[..
     assert identity.certificate.is_self_issued
 
 
+@pytest.mark.conforms("X-05", "X-06")
+def test_what_was_kept_before_sending_brings_a_lost_answer_back(
+    connect: Callable[..., Any],
+) -> None:
+    responder = responders.new_responder()
+    exchange = responders.begin(responder)
+    saved = exchange.transaction.to_json()
+    wire = Wire(responder)
+    lost = require_success(connect(wire).converse(exchange)).certificate
+    assert wire.operations == ["PKIOperation"]
+    reply = connect(wire).poll(
+        type(exchange.transaction).from_json(saved),
+        identity=exchange._sent.identity,
+        ca=responders.trust(responder),
+    )
+    assert require_success(reply).certificate == lost
+
+
 @pytest.mark.conforms("C-12", "C-28", "W-12")
 def test_how_to_renew_is_the_servers_announcement_or_the_callers_choice(
     connect: Callable[..., Any],
