@@ -25,7 +25,7 @@ from pyscep.handlers import (
 from pyscep.memory_store import MemoryStore
 from pyscep.responder import Responder
 from pyscep.testing import EphemeralCa, ScepServer
-from tests.helpers import keys
+from tests.helpers import keys, sensors
 from tests.helpers.keys import rsa
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -41,6 +41,7 @@ TESTED = {
     "one_time_challenges",
     "poll_and_resume",
     "sans_io",
+    "sensor",
     "wsgi_responder",
 }
 
@@ -253,3 +254,32 @@ def test_wsgi_responder(authority: EphemeralCa) -> None:
     started: list[str] = []
     body = application(environment, lambda status, _headers: started.append(status))
     assert (started, b"".join(body)) == (["200 OK"], authority.issuer.der)
+def test_sensor(server: ScepServer, authority: EphemeralCa, tmp_path: Path) -> None:
+    """As the firmware starts it; its whole life is in tests/sensor."""
+    table = sensors.network_table(
+        server.url,
+        challenge_password="secret",
+        root_ca_fingerprint=authority.root.sha256_fingerprint,
+    )
+    path = sensors.write_settings(tmp_path, table)
+
+    def run(*options: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(EXAMPLES / "sensor.py"), str(path), *options]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    first = run("--once")
+    assert (first.returncode, first.stderr) == (0, "")
+    assert first.stdout.startswith("office: active. The certificate is good until ")
+    folder = tmp_path / "state" / "office"
+    assert len(list(folder.glob("generation-*"))) == 1
+    assert run("--once").stdout == first.stdout
+    assert len(list(folder.glob("generation-*"))) == 1
+    assert run("--enrol-again", "office").stdout.startswith("office: active. ")
+    assert len(list(folder.glob("generation-*"))) == 2
+
+    unknown = run("--enrol-again", "office-2")
+    assert (unknown.returncode, unknown.stdout) == (2, f"{path}: there is no network office-2.\n")
+    path.write_text(path.read_text() + "ssidd = 1\n")
+    broken = run("--once")
+    expected = f"{path}: networks: office: ssidd: no such setting.\n"
+    assert (broken.returncode, broken.stdout, broken.stderr) == (2, expected, "")

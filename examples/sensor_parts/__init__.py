@@ -1,0 +1,1 @@
+"""The parts of ``sensor.py``: settings, storage, words for the operator, and EAP-TLS."""
