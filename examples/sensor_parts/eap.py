@@ -79,48 +79,61 @@ class Diagnosis(Enum):
     RADIUS_SERVER_NAME = (
         "The RADIUS server's certificate is for another name than the settings say."
     )
-    RADIUS_CERTIFICATE_EXPIRED = (
+    RADIUS_CERTIFICATE_DATES = (
         "The RADIUS server's certificate has expired or is not valid yet, or the sensor's clock is "
         "wrong."
     )
+    RADIUS_CERTIFICATE_REFUSED = "The RADIUS server's certificate cannot be used."
     SENSOR_CERTIFICATE_REFUSED = (
-        "The RADIUS server knows the sensor's CA but refuses its certificate: it may be expired or "
-        "revoked."
+        "The RADIUS server knows the sensor's CA but refuses the sensor: its certificate may be "
+        "expired or revoked, or belong to no account."
     )
-    REJECTED = "The RADIUS server rejected the sensor without saying why; its log has to tell."
+    REJECTED = (
+        "The RADIUS server rejected the sensor without saying why. Its log has to tell; most often "
+        "it does not know the CA of the sensor."
+    )
     NO_ANSWER = "There was no EAP-TLS at all: nobody answered, or the sensor has no certificate."
 
 
-# wpa_supplicant numbers its own complaints about the server's certificate (TLS_FAIL_… there).
+# wpa_supplicant numbers its own complaints about the server's certificate.
 _OWN_COMPLAINTS = {
-    "1": Diagnosis.RADIUS_CA_UNKNOWN,
-    "2": Diagnosis.RADIUS_CERTIFICATE_EXPIRED,
-    "3": Diagnosis.RADIUS_CERTIFICATE_EXPIRED,
-    "4": Diagnosis.RADIUS_CERTIFICATE_EXPIRED,
-    "5": Diagnosis.RADIUS_SERVER_NAME,
-    "10": Diagnosis.RADIUS_SERVER_NAME,
-    "11": Diagnosis.RADIUS_SERVER_NAME,
+    1: Diagnosis.RADIUS_CA_UNKNOWN,
+    3: Diagnosis.RADIUS_CERTIFICATE_DATES,
+    4: Diagnosis.RADIUS_CERTIFICATE_DATES,
+    5: Diagnosis.RADIUS_SERVER_NAME,
+    6: Diagnosis.RADIUS_SERVER_NAME,
+    9: Diagnosis.RADIUS_SERVER_NAME,
+    10: Diagnosis.RADIUS_SERVER_NAME,
 }
-_ALERTS = {
-    "unknown CA": Diagnosis.SENSOR_CA_UNKNOWN,
-    "certificate expired": Diagnosis.SENSOR_CERTIFICATE_REFUSED,
-    "certificate revoked": Diagnosis.SENSOR_CERTIFICATE_REFUSED,
-    "bad certificate": Diagnosis.SENSOR_CERTIFICATE_REFUSED,
-    "unsupported certificate": Diagnosis.SENSOR_CERTIFICATE_REFUSED,
-    "certificate unknown": Diagnosis.SENSOR_CERTIFICATE_REFUSED,
-}
+_COMPLAINT = re.compile(r"CTRL-EVENT-EAP-TLS-CERT-ERROR reason=(\d+)")
+_ALERT = re.compile(r"SSL3 alert: read \(remote end reported an error\):fatal:(.+)")
+_CERTIFICATE_REQUEST = re.compile(
+    r"RX [^\n]*\(handshake/certificate request\)\n[^\n]*hexdump\(len=\d+\): ([0-9a-f ]+)"
+)
+_ATTRIBUTE_OF_A_NAME = "06 03 55 04"
 
 
-def diagnose(log: str) -> Diagnosis:
-    """Read what wpa_supplicant (or eapol_test) printed about one network.
+def diagnose(log: str, chain: Iterable[pyscep.Certificate]) -> Diagnosis:
+    """Read what wpa_supplicant (with ``-dd``) or eapol_test printed about one attempt.
 
-    Who complains decides: a complaint of its own is about the RADIUS server, an alert that it
-    received is about the sensor.
+    Who complains decides: what wpa_supplicant complains of is the RADIUS server, an alert that it
+    received is about the sensor. FreeRADIUS 3 sends no alert but just rejects; then the names of
+    the CAs that it asked for a certificate of tell whether it knows the sensor's.
+
+    :param chain: the issuers of the sensor's certificate.
     """
-    if own := re.search(r"CTRL-EVENT-EAP-TLS-CERT-ERROR reason=(\d+)", log):
-        return _OWN_COMPLAINTS.get(own[1], Diagnosis.RADIUS_CA_UNKNOWN)
-    if alert := re.search(r"SSL3 alert: read \(remote end reported an error\):fatal:(.+)", log):
-        return _ALERTS.get(alert[1].strip(), Diagnosis.REJECTED)
+    if own := _COMPLAINT.search(log):
+        return _OWN_COMPLAINTS.get(int(own[1]), Diagnosis.RADIUS_CERTIFICATE_REFUSED)
+    if alert := _ALERT.search(log):
+        unknown = alert[1].strip() == "unknown CA"
+        return Diagnosis.SENSOR_CA_UNKNOWN if unknown else Diagnosis.SENSOR_CERTIFICATE_REFUSED
     if "CTRL-EVENT-EAP-SUCCESS" in log:
         return Diagnosis.ACCEPTED
-    return Diagnosis.REJECTED if "CTRL-EVENT-EAP-FAILURE" in log else Diagnosis.NO_ANSWER
+    if "CTRL-EVENT-EAP-FAILURE" not in log:
+        return Diagnosis.NO_ANSWER
+    asked = _CERTIFICATE_REQUEST.search(log)
+    if asked is None or _ATTRIBUTE_OF_A_NAME not in asked[1]:
+        return Diagnosis.REJECTED
+    if any(issuer.subject.der.hex(" ") in asked[1] for issuer in chain):
+        return Diagnosis.SENSOR_CERTIFICATE_REFUSED
+    return Diagnosis.SENSOR_CA_UNKNOWN

@@ -51,6 +51,8 @@ PACKAGES = {
     "curl": "curl",
     "dbus-run-session": "dbus-daemon",
     "getcert": "certmonger",
+    "eapol_test": "eapoltest",
+    "freeradius": "freeradius",
     "ip": "iproute2",
     "openssl": "openssl",
     "pki": "strongswan-pki",

@@ -22,6 +22,11 @@ packages='
     certmonger
     dbus-daemon
 '
+# freeradius, eapoltest: an EAP-TLS server, and wpa_supplicant's side of it without any radio.
+packages="$packages
+    freeradius
+    eapoltest
+"
 # What build.sh needs: Debian has the sources of micromdm's and smallstep's servers as libraries.
 # No C compiler: it builds without cgo.
 packages="$packages
