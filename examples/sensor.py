@@ -70,9 +70,9 @@ class Network:
         at = self.now()
         try:
             before = self.store.status()
+            waits = before.failures or before.state is State.ACTIVE
             # A clock that was wrong for a while must not keep the sensor waiting for years.
-            retry = before.next_step if before.failures else None
-            if retry is not None and at < retry <= at + LONGEST_WAIT:
+            if waits and before.next_step and at < before.next_step <= at + LONGEST_WAIT:
                 return before
             status = self._act(at, before.failures)
             self.store.save_status(status)
@@ -98,7 +98,7 @@ class Network:
                     expires=certificate.not_after,
                 )
             if attempt is None and at < self.settings.renew_at(certificate):
-                return self._active(current)
+                return self._active(current, at)
         try:
             if attempt is not None:
                 return self._resume(attempt, current, at, failures)
@@ -236,7 +236,7 @@ class Network:
                 files = eap.credential_files(
                     self.settings, attempt.folder, certificate, tuple(chain)
                 )
-                return self._active(self.store.switch(attempt, files))
+                return self._active(self.store.switch(attempt, files), at)
             case pyscep.Pending():
                 answered = replace(
                     attempt,
@@ -262,7 +262,7 @@ class Network:
 
     # ------------------------------------------------------------------------------- statuses
 
-    def _active(self, current: Credentials) -> Status:
+    def _active(self, current: Credentials, at: datetime) -> Status:
         certificate, settings = current.certificate, self.settings
         remarks = []
         if certificate.subject != settings.subject:
@@ -276,6 +276,9 @@ class Network:
         if settings.root_ca_fingerprint is None and not uploaded_ca:
             remarks.append(words.NOT_AUTHENTICATED)
         due = settings.renew_at(certificate)
+        if due <= at:
+            # The CA issues certificates that are half over: do not renew each of them at once.
+            due = at + min(LONGEST_WAIT, (certificate.not_after - at) / 2)
         return Status(
             state=State.ACTIVE,
             message=words.active(certificate.not_after, due, remarks),

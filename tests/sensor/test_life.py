@@ -324,6 +324,26 @@ def test_a_clock_that_was_wrong_does_not_keep_the_sensor_waiting(world: World) -
     assert network.step().state is State.ACTIVE
 
 
+@pytest.mark.parametrize(("left", "wait"), [(100 * DAY, DAY), (DAY, DAY / 2)])
+def test_certificates_that_are_half_over_are_not_renewed_at_once(
+    world: World, left: timedelta, wait: timedelta
+) -> None:
+    network = world.restart()
+    now = world.clock.now()
+    # The CA's clock is behind, or it backdates its certificates.
+    behind = replace(world.responder, now=lambda: now - 365 * DAY + left)
+    world.server.handle = behind.handle
+    status = network.step()
+    assert status.state is State.ACTIVE
+    assert status.expires == now + left
+    assert status.next_step == now + wait
+    world.clock.moment += wait - timedelta(seconds=1)
+    assert network.step() == status
+    assert len(world.handler.seen) == 1
+    step_at_next(network, world.clock, status)
+    assert len(world.handler.seen) == 2
+
+
 def test_what_the_ca_changed_is_told(world: World) -> None:
     (office,) = world.settings.networks
     network = world.restart()
