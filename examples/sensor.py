@@ -367,7 +367,7 @@ def run_once(networks: list[Network], report: Callable[[str], None]) -> datetime
     due = []
     for network in networks:
         status = network.step()
-        report(f"{network.settings.name}: {status.state.value}. {status.message}")
+        report(f"{network.settings.name}: {status.message}")
         if status.next_step is not None:
             due.append(status.next_step)
     return min(due, default=None)

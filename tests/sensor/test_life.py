@@ -400,10 +400,10 @@ class TestNetworks:
         networks = sensors.start(settings, world.clock, world.send)
         reports: list[str] = []
         due = sensor.run_once(networks, reports.append)
-        assert [text.partition(".")[0] for text in reports] == [
-            "wired: active",
-            "wireless: enrolment failed",
-            "guests: active",
+        assert [" ".join(text.split()[:3]) for text in reports] == [
+            "wired: The certificate",
+            "wireless: Enrolment failed.",
+            "guests: The certificate",
         ]
         assert due == world.clock.now() + timedelta(hours=1)
         wired, guests = networks[0], networks[2]
