@@ -150,9 +150,8 @@ class Network:
                 provider=self.provider,
             )
         else:
-            # NDES announces Renewal, but means a PKCSReq signed with the present certificate.
-            ndes = "Microsoft-IIS" in (capabilities.server or "")
-            renewal = capabilities.supports(pyscep.Capability.RENEWAL) and not ndes
+            announced = capabilities.supports(pyscep.Capability.RENEWAL)
+            renewal = announced and not _is_ndes(settings.url, capabilities)
             ask = pyscep.renewal_req if renewal else pyscep.pkcs_req
             identity = current.identity
         exchange = ask(
@@ -324,6 +323,11 @@ class Network:
             failures=failures + 1,
             expires=expires,
         )
+
+
+def _is_ndes(url: str, capabilities: pyscep.Capabilities) -> bool:
+    """Whether ``Renewal`` means a PKCSReq that is signed with the present certificate."""
+    return "/mscep.dll" in url.lower() or "Microsoft-IIS" in (capabilities.server or "")
 
 
 def _before_expiry(moment: datetime, expires: datetime | None) -> datetime:

@@ -65,7 +65,11 @@ ERRORS: dict[type[pyscep.ScepError], _Words] = {
     pyscep.UnexpectedMessageType: _Words(
         "The server sent something else than an answer.", *_SERVER
     ),
-    pyscep.HttpError: _Words("The server answered, but not in SCEP.", *_URL),
+    pyscep.HttpError: _Words(
+        "The server answered, but not in SCEP.",
+        "Check the server's URL and the challenge password, which some servers refuse like this.",
+        "Some servers refuse like this: check the challenge password, and ask what has changed.",
+    ),
     pyscep.SecurityError: _Words("A check failed that protects the sensor.", *_ATTACK),
     pyscep.SignatureInvalid: _Words("The answer was not signed by the CA.", *_ATTACK),
     pyscep.UntrustedCa: _Words(
