@@ -254,6 +254,8 @@ def test_wsgi_responder(authority: EphemeralCa) -> None:
     started: list[str] = []
     body = application(environment, lambda status, _headers: started.append(status))
     assert (started, b"".join(body)) == (["200 OK"], authority.issuer.der)
+
+
 def test_sensor(server: ScepServer, authority: EphemeralCa, tmp_path: Path) -> None:
     """As the firmware starts it; its whole life is in tests/sensor."""
     table = sensors.network_table(

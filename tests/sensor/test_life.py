@@ -14,7 +14,8 @@ import sensor
 from pyscep.certificates import parse_certificate
 from pyscep.responder import Responder
 from pyscep.testing import EphemeralCa
-from pyscep.testing.faults import Fault, MisbehavingServer
+from pyscep.testing.faults import Fault
+from pyscep.testing.misbehaviour import MisbehavingServer
 from pyscep.transport import RequestsTransport
 from sensor_parts.settings import Settings
 from sensor_parts.storage import State

@@ -11,7 +11,8 @@ import pytest
 
 import pyscep
 from pyscep import errors
-from pyscep.testing.faults import Fault, MisbehavingServer
+from pyscep.testing.faults import Fault
+from pyscep.testing.misbehaviour import MisbehavingServer
 from pyscep.transport import RequestsTransport
 from sensor_parts import words
 from sensor_parts.storage import State
