@@ -35,10 +35,11 @@ class KeyType(Enum):
     RSA = RSA_ENCRYPTION_OID
     EC = EC_PUBLIC_KEY_OID
 
-    @property
-    def oid(self) -> str:
-        """The dotted OID."""
-        return self.value
+    oid: str
+    """The dotted OID."""
+
+    def __init__(self, oid: str) -> None:
+        self.oid = oid
 
 
 class DigestAlgorithm(Enum):
@@ -47,21 +48,23 @@ class DigestAlgorithm(Enum):
     Source: RFC 8894 section 2.9; M-36, C-11.
     """
 
-    SHA1 = "1.3.14.3.2.26"
-    SHA224 = "2.16.840.1.101.3.4.2.4"
-    SHA256 = "2.16.840.1.101.3.4.2.1"
-    SHA384 = "2.16.840.1.101.3.4.2.2"
-    SHA512 = "2.16.840.1.101.3.4.2.3"
+    SHA1 = ("1.3.14.3.2.26", 20)
+    SHA224 = ("2.16.840.1.101.3.4.2.4", 28)
+    SHA256 = ("2.16.840.1.101.3.4.2.1", 32)
+    SHA384 = ("2.16.840.1.101.3.4.2.2", 48)
+    SHA512 = ("2.16.840.1.101.3.4.2.3", 64)
 
-    @property
-    def oid(self) -> str:
-        """The dotted OID."""
-        return self.value
+    oid: str
+    """The dotted OID."""
+    size: int
+    """Length of the digest in bytes."""
 
-    @property
-    def size(self) -> int:
-        """Length of the digest in bytes."""
-        return _DIGEST_SIZES[self]
+    def __new__(cls, oid: str, size: int) -> DigestAlgorithm:
+        """Make a member of its row in the table; its value is the OID."""
+        member = object.__new__(cls)
+        member._value_ = member.oid = oid
+        member.size = size
+        return member
 
     @property
     def legacy(self) -> bool:
@@ -74,68 +77,46 @@ class DigestAlgorithm(Enum):
         return self.size
 
 
-_DIGEST_SIZES = {
-    DigestAlgorithm.SHA1: 20,
-    DigestAlgorithm.SHA224: 28,
-    DigestAlgorithm.SHA256: 32,
-    DigestAlgorithm.SHA384: 48,
-    DigestAlgorithm.SHA512: 64,
-}
-
-
 class SignatureAlgorithm(Enum):
     """Signature schemes; the PSS members use MGF1 and a salt as long as the digest.
 
     Source: RFC 8894 section 2.9; M-35, M-36, M-43.
     """
 
-    RSA_SHA1 = "rsa_sha1"
-    RSA_SHA224 = "rsa_sha224"
-    RSA_SHA256 = "rsa_sha256"
-    RSA_SHA384 = "rsa_sha384"
-    RSA_SHA512 = "rsa_sha512"
-    RSA_PSS_SHA256 = "rsa_pss_sha256"
-    RSA_PSS_SHA384 = "rsa_pss_sha384"
-    RSA_PSS_SHA512 = "rsa_pss_sha512"
-    ECDSA_SHA1 = "ecdsa_sha1"
-    ECDSA_SHA224 = "ecdsa_sha224"
-    ECDSA_SHA256 = "ecdsa_sha256"
-    ECDSA_SHA384 = "ecdsa_sha384"
-    ECDSA_SHA512 = "ecdsa_sha512"
+    RSA_SHA1 = ("rsa_sha1", KeyType.RSA, DigestAlgorithm.SHA1, "1.2.840.113549.1.1.5")
+    RSA_SHA224 = ("rsa_sha224", KeyType.RSA, DigestAlgorithm.SHA224, "1.2.840.113549.1.1.14")
+    RSA_SHA256 = ("rsa_sha256", KeyType.RSA, DigestAlgorithm.SHA256, "1.2.840.113549.1.1.11")
+    RSA_SHA384 = ("rsa_sha384", KeyType.RSA, DigestAlgorithm.SHA384, "1.2.840.113549.1.1.12")
+    RSA_SHA512 = ("rsa_sha512", KeyType.RSA, DigestAlgorithm.SHA512, "1.2.840.113549.1.1.13")
+    RSA_PSS_SHA256 = ("rsa_pss_sha256", KeyType.RSA, DigestAlgorithm.SHA256, RSASSA_PSS_OID)
+    RSA_PSS_SHA384 = ("rsa_pss_sha384", KeyType.RSA, DigestAlgorithm.SHA384, RSASSA_PSS_OID)
+    RSA_PSS_SHA512 = ("rsa_pss_sha512", KeyType.RSA, DigestAlgorithm.SHA512, RSASSA_PSS_OID)
+    ECDSA_SHA1 = ("ecdsa_sha1", KeyType.EC, DigestAlgorithm.SHA1, "1.2.840.10045.4.1")
+    ECDSA_SHA224 = ("ecdsa_sha224", KeyType.EC, DigestAlgorithm.SHA224, "1.2.840.10045.4.3.1")
+    ECDSA_SHA256 = ("ecdsa_sha256", KeyType.EC, DigestAlgorithm.SHA256, "1.2.840.10045.4.3.2")
+    ECDSA_SHA384 = ("ecdsa_sha384", KeyType.EC, DigestAlgorithm.SHA384, "1.2.840.10045.4.3.3")
+    ECDSA_SHA512 = ("ecdsa_sha512", KeyType.EC, DigestAlgorithm.SHA512, "1.2.840.10045.4.3.4")
 
-    @property
-    def key_type(self) -> KeyType:
-        """The kind of key that makes such signatures."""
-        return KeyType.EC if self.value.startswith("ecdsa") else KeyType.RSA
+    key_type: KeyType
+    """The kind of key that makes such signatures."""
+    digest: DigestAlgorithm
+    """The hash function inside."""
+    oid: str
+    """The dotted OID that names scheme and hash together (for PSS, the scheme only)."""
+
+    def __new__(
+        cls, value: str, key_type: KeyType, digest: DigestAlgorithm, oid: str
+    ) -> SignatureAlgorithm:
+        """Make a member of its row in the table."""
+        member = object.__new__(cls)
+        member._value_ = value
+        member.key_type, member.digest, member.oid = key_type, digest, oid
+        return member
 
     @property
     def is_pss(self) -> bool:
         """Whether it is RSASSA-PSS."""
-        return self.value.startswith("rsa_pss")
-
-    @property
-    def digest(self) -> DigestAlgorithm:
-        """The hash function inside."""
-        return DigestAlgorithm[self.name.rpartition("_")[2]]
-
-    @property
-    def oid(self) -> str:
-        """The dotted OID that names scheme and hash together (for PSS, the scheme only)."""
-        return RSASSA_PSS_OID if self.is_pss else _SIGNATURE_OIDS[self]
-
-
-_SIGNATURE_OIDS = {
-    SignatureAlgorithm.RSA_SHA1: "1.2.840.113549.1.1.5",
-    SignatureAlgorithm.RSA_SHA224: "1.2.840.113549.1.1.14",
-    SignatureAlgorithm.RSA_SHA256: "1.2.840.113549.1.1.11",
-    SignatureAlgorithm.RSA_SHA384: "1.2.840.113549.1.1.12",
-    SignatureAlgorithm.RSA_SHA512: "1.2.840.113549.1.1.13",
-    SignatureAlgorithm.ECDSA_SHA1: "1.2.840.10045.4.1",
-    SignatureAlgorithm.ECDSA_SHA224: "1.2.840.10045.4.3.1",
-    SignatureAlgorithm.ECDSA_SHA256: "1.2.840.10045.4.3.2",
-    SignatureAlgorithm.ECDSA_SHA384: "1.2.840.10045.4.3.3",
-    SignatureAlgorithm.ECDSA_SHA512: "1.2.840.10045.4.3.4",
-}
+        return self.oid == RSASSA_PSS_OID
 
 
 class KeyEncryptionAlgorithm(Enum):
@@ -144,21 +125,26 @@ class KeyEncryptionAlgorithm(Enum):
     Source: RFC 8894 section 3.2.2; E-08, E-09.
     """
 
-    RSA_PKCS1_V15 = "rsa_pkcs1_v15"
-    RSA_OAEP_SHA1 = "rsa_oaep_sha1"
-    RSA_OAEP_SHA256 = "rsa_oaep_sha256"
-    RSA_OAEP_SHA384 = "rsa_oaep_sha384"
-    RSA_OAEP_SHA512 = "rsa_oaep_sha512"
+    RSA_PKCS1_V15 = ("rsa_pkcs1_v15", None)
+    RSA_OAEP_SHA1 = ("rsa_oaep_sha1", DigestAlgorithm.SHA1)
+    RSA_OAEP_SHA256 = ("rsa_oaep_sha256", DigestAlgorithm.SHA256)
+    RSA_OAEP_SHA384 = ("rsa_oaep_sha384", DigestAlgorithm.SHA384)
+    RSA_OAEP_SHA512 = ("rsa_oaep_sha512", DigestAlgorithm.SHA512)
+
+    digest: DigestAlgorithm | None
+    """The hash of OAEP and of its mask generation; ``None`` for PKCS #1 v1.5."""
+
+    def __new__(cls, value: str, digest: DigestAlgorithm | None) -> KeyEncryptionAlgorithm:
+        """Make a member of its row in the table."""
+        member = object.__new__(cls)
+        member._value_ = value
+        member.digest = digest
+        return member
 
     @property
     def is_oaep(self) -> bool:
         """Whether it is RSAES-OAEP."""
-        return self is not KeyEncryptionAlgorithm.RSA_PKCS1_V15
-
-    @property
-    def digest(self) -> DigestAlgorithm | None:
-        """The hash of OAEP and of its mask generation; ``None`` for PKCS #1 v1.5."""
-        return DigestAlgorithm[self.name.rpartition("_")[2]] if self.is_oaep else None
+        return self.digest is not None
 
 
 class ContentEncryptionAlgorithm(Enum):
@@ -167,27 +153,26 @@ class ContentEncryptionAlgorithm(Enum):
     Source: RFC 8894 section 2.9; E-10, E-11, E-12, E-13.
     """
 
-    DES_CBC = "1.3.14.3.2.7"
+    DES_CBC = ("1.3.14.3.2.7", 8, 8)
     """Never sent; read in a reply only where the caller named it."""
-    DES_EDE3_CBC = "1.2.840.113549.3.7"
-    AES128_CBC = "2.16.840.1.101.3.4.1.2"
-    AES192_CBC = "2.16.840.1.101.3.4.1.22"
-    AES256_CBC = "2.16.840.1.101.3.4.1.42"
+    DES_EDE3_CBC = ("1.2.840.113549.3.7", 24, 8)
+    AES128_CBC = ("2.16.840.1.101.3.4.1.2", 16, 16)
+    AES192_CBC = ("2.16.840.1.101.3.4.1.22", 24, 16)
+    AES256_CBC = ("2.16.840.1.101.3.4.1.42", 32, 16)
 
-    @property
-    def oid(self) -> str:
-        """The dotted OID."""
-        return self.value
+    oid: str
+    """The dotted OID."""
+    key_size: int
+    """Length of the key in bytes."""
+    block_size: int
+    """Length of a block and of the IV in bytes."""
 
-    @property
-    def key_size(self) -> int:
-        """Length of the key in bytes."""
-        return _CIPHER_KEY_SIZES[self]
-
-    @property
-    def block_size(self) -> int:
-        """Length of a block and of the IV in bytes."""
-        return 8 if self.legacy else 16
+    def __new__(cls, oid: str, key_size: int, block_size: int) -> ContentEncryptionAlgorithm:
+        """Make a member of its row in the table; its value is the OID."""
+        member = object.__new__(cls)
+        member._value_ = member.oid = oid
+        member.key_size, member.block_size = key_size, block_size
+        return member
 
     @property
     def legacy(self) -> bool:
@@ -200,13 +185,23 @@ class ContentEncryptionAlgorithm(Enum):
         return self.key_size if not self.legacy else self.key_size // 3
 
 
-_CIPHER_KEY_SIZES = {
-    ContentEncryptionAlgorithm.DES_CBC: 8,
-    ContentEncryptionAlgorithm.DES_EDE3_CBC: 24,
-    ContentEncryptionAlgorithm.AES128_CBC: 16,
-    ContentEncryptionAlgorithm.AES192_CBC: 24,
-    ContentEncryptionAlgorithm.AES256_CBC: 32,
+_KEY_TYPES = {kind.oid: kind for kind in KeyType}
+_DIGESTS = {algorithm.oid: algorithm for algorithm in DigestAlgorithm}
+_CIPHERS = {algorithm.oid: algorithm for algorithm in ContentEncryptionAlgorithm}
+# A PSS scheme cannot be told by its OID, and is nobody's default.
+_PLAIN_SCHEMES = [algorithm for algorithm in SignatureAlgorithm if not algorithm.is_pss]
+_SCHEMES_BY_OID = {algorithm.oid: algorithm for algorithm in _PLAIN_SCHEMES}
+_SCHEMES_BY_KEY = {
+    (algorithm.key_type, algorithm.digest): algorithm for algorithm in _PLAIN_SCHEMES
 }
+
+
+def key_type_from_oid(oid: str) -> KeyType | None:
+    """Look the OID of a kind of key up; ``None`` if it is neither RSA nor EC.
+
+    Source: RFC 5280 section 4.1.2.7.
+    """
+    return _KEY_TYPES.get(oid)
 
 
 def signature_algorithm_for(key_type: KeyType, digest: DigestAlgorithm) -> SignatureAlgorithm:
@@ -214,7 +209,7 @@ def signature_algorithm_for(key_type: KeyType, digest: DigestAlgorithm) -> Signa
 
     Source: M-35.
     """
-    return SignatureAlgorithm[f"{'RSA' if key_type is KeyType.RSA else 'ECDSA'}_{digest.name}"]
+    return _SCHEMES_BY_KEY[key_type, digest]
 
 
 def signature_algorithm_from_oid(oid: str) -> SignatureAlgorithm:
@@ -225,10 +220,7 @@ def signature_algorithm_from_oid(oid: str) -> SignatureAlgorithm:
 
     Source: M-35, S-05.
     """
-    for algorithm, known in _SIGNATURE_OIDS.items():
-        if known == oid:
-            return algorithm
-    refuse_oid(oid, "signature")
+    return _SCHEMES_BY_OID.get(oid) or refuse_oid(oid, "signature")
 
 
 def digest_algorithm_from_oid(oid: str) -> DigestAlgorithm:
@@ -239,10 +231,7 @@ def digest_algorithm_from_oid(oid: str) -> DigestAlgorithm:
 
     Source: M-36, S-05.
     """
-    try:
-        return DigestAlgorithm(oid)
-    except ValueError:
-        refuse_oid(oid, "digest")
+    return _DIGESTS.get(oid) or refuse_oid(oid, "digest")
 
 
 def content_encryption_algorithm_from_oid(oid: str) -> ContentEncryptionAlgorithm:
@@ -253,10 +242,7 @@ def content_encryption_algorithm_from_oid(oid: str) -> ContentEncryptionAlgorith
 
     Source: E-10, E-12, E-14, S-05.
     """
-    try:
-        return ContentEncryptionAlgorithm(oid)
-    except ValueError:
-        refuse_oid(oid, "content encryption")
+    return _CIPHERS.get(oid) or refuse_oid(oid, "content encryption")
 
 
 def refuse_oid(oid: str, role: str) -> NoReturn:
