@@ -7,6 +7,7 @@ changed, as its maps belong to the whole process.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from pyscep import der, pem
@@ -134,6 +135,7 @@ def pem_blocks(octets: bytes, label: str) -> tuple[bytes, ...]:
 
 # ----------------------------------------------------------------------------------- algorithms
 
+_IDENTIFIERS_KEPT = 64
 _PSS_SCHEMES = {algorithm.digest: algorithm for algorithm in SignatureAlgorithm if algorithm.is_pss}
 
 
@@ -164,6 +166,8 @@ def signature_algorithm_identifier(algorithm: SignatureAlgorithm) -> bytes:
     )
 
 
+# The same few come all the time.
+@lru_cache(maxsize=_IDENTIFIERS_KEPT)
 def parse_signature_algorithm(octets: bytes) -> SignatureAlgorithm:
     """Read a DER AlgorithmIdentifier that names scheme and hash together.
 
@@ -193,6 +197,15 @@ def _read_pss_parameters(fields: der.Reader) -> SignatureAlgorithm:
     if scheme is None or mask is not digest or salt != digest.size:
         refuse_oid(RSASSA_PSS_OID, "signature (with these parameters)")
     return scheme
+
+
+def attribute(oid: str, value: bytes) -> bytes:
+    """Return the DER Attribute with one value.
+
+    Source: RFC 5652 section 5.3; RFC 2986 section 4.1.
+    """
+    # Attribute ::= SEQUENCE { type OBJECT IDENTIFIER, values SET OF ANY }
+    return der.sequence(der.oid(oid), der.encode(der.SET, value))
 
 
 def read_digest(reader: der.Reader) -> DigestAlgorithm:

@@ -11,10 +11,11 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from pyscep import asn1, der, extensions
-from pyscep.algorithms import KeyType
+from pyscep.algorithms import KeyType, key_type_from_oid
 from pyscep.crypto import CryptoProvider
 from pyscep.errors import (
     DecodeError,
@@ -27,6 +28,8 @@ from pyscep.extensions import Extension, GeneralName, KeyUsage
 from pyscep.keys import PrivateKey
 from pyscep.limits import DEFAULT_LIMITS, Limits
 from pyscep.names import Name, check_name_size
+
+_KEYS_KEPT = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,6 +279,8 @@ def _read_certificate(reader: der.Reader, octets: bytes, limits: Limits) -> Cert
     )
 
 
+# The same few keys come all the time: those of the CA, and one's own.
+@lru_cache(maxsize=_KEYS_KEPT)
 def key_type_of(public_key: bytes) -> KeyType | None:
     """Return the kind of a DER SubjectPublicKeyInfo; ``None`` if it is neither RSA nor EC.
 
@@ -283,8 +288,7 @@ def key_type_of(public_key: bytes) -> KeyType | None:
 
     Source: RFC 5280 section 4.1.2.7.
     """
-    oid = der.Reader(public_key).enter().enter().read_oid()
-    return next((kind for kind in KeyType if kind.oid == oid), None)
+    return key_type_from_oid(der.Reader(public_key).enter().enter().read_oid())
 
 
 def rsa_bits_of(public_key: bytes) -> int | None:
