@@ -368,11 +368,13 @@ def _read_enveloped(reader: der.Reader, limits: Limits) -> EnvelopedData:
     )
 
 
+_RECIPIENT_KINDS = {kind.value: kind for kind in RecipientKind}
+
+
 def _read_recipients(reader: der.Reader, limits: Limits) -> tuple[Recipient, ...]:
-    kinds = {kind.value: kind for kind in RecipientKind}
     recipients: list[Recipient] = []
     while not reader.at_end:
-        kind = kinds.get(reader.peek() or 0)
+        kind = _RECIPIENT_KINDS.get(reader.peek() or 0)
         if kind is None:
             recipients.append(_read_key_trans(reader.enter(), limits))
         else:

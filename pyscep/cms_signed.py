@@ -247,7 +247,7 @@ class UnverifiedSignedData:
         try:
             provider.verify(signer.public_key, self._signature, received, algorithm)
         except SignatureInvalid:
-            ordered = der.set_of(_elements(self._attributes))
+            ordered = der.set_of(der.Reader(self._attributes).read_all())
             if ordered == received:
                 raise
         else:
@@ -297,7 +297,7 @@ def sign_data(
     algorithm = _signing_scheme(identity, digest_algorithm)
     digest = provider.digest(content or b"", digest_algorithm)
     signed_attributes = der.set_of(
-        der.sequence(der.oid(oid), der.set_of((value,)))
+        asn1.attribute(oid, value)
         for oid, value in (
             (asn1.CONTENT_TYPE, der.oid(asn1.DATA)),
             (asn1.MESSAGE_DIGEST, der.octet_string(digest)),
@@ -520,25 +520,17 @@ def _read_signer_info(reader: der.Reader, parts: _Parts, limits: Limits) -> Unve
     )
 
 
-def _elements(contents: bytes) -> list[bytes]:
-    reader = der.Reader(contents)
-    elements = []
-    while not reader.at_end:
-        elements.append(reader.read_raw())
-    return elements
-
-
 def _parse_attributes(contents: bytes, limits: Limits) -> SignedAttributes:
     reader = der.Reader(contents)
     found: dict[str, tuple[bytes, ...]] = {}
     while not reader.at_end:
         attribute = reader.enter()
         oid = attribute.read_oid()
-        values = attribute.read_contents(der.SET, "a SET")
+        values = attribute.enter(der.SET, "a SET").read_all()
         attribute.finish()
         if oid in found:
             _refuse_duplicate(oid, 2)
-        found[oid] = tuple(_elements(values))
+        found[oid] = tuple(values)
         limits.check("attributes", len(found), what=f"There are {len(found)} signed attributes")
     return SignedAttributes(values=tuple(found.items()))
 

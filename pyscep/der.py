@@ -60,9 +60,7 @@ _STRING_TAGS = frozenset(
         BMP_STRING,
     )
 )
-_PRINTABLE = frozenset(
-    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 '()+,-./:=?"
-)
+_PRINTABLE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 '()+,-./:=?")
 _TEXT_CODECS = {
     UTF8_STRING: "utf-8",
     NUMERIC_STRING: "ascii",
@@ -189,7 +187,7 @@ def _base128(value: int) -> bytes:
 
 def is_printable(text: str) -> bool:
     """Whether *text* fits the alphabet of PrintableString (M-16)."""
-    return all(ord(char) in _PRINTABLE for char in text)
+    return _PRINTABLE.issuperset(text)
 
 
 def printable_string(text: str) -> bytes:
@@ -307,12 +305,16 @@ class Reader:
         """Raise a :class:`DecodeError` that names the offset."""
         raise DecodeError(f"{message} (at byte {self._position}).", offset=self._position)
 
-    def _header(self) -> tuple[int, int, int]:
-        """Return identifier octet, start and end of the contents of the next element."""
+    def _next(self, tag: int | None, what: str) -> tuple[int, int]:
+        """Move behind the next element, and return start and end of its contents.
+
+        :param tag: which one it must have; ``None`` for any.
+        :param what: names in the error what is required.
+        """
         octets, position, end = self._octets, self._position, self._end
         if position + 2 > end:
             self.fail("The structure ends where another element is required")
-        tag, size = octets[position], octets[position + 1]
+        found, size = octets[position], octets[position + 1]
         start = position + 2
         if size >= 0x80:
             count = size & 0x7F
@@ -324,42 +326,50 @@ class Reader:
             if size < 0x80 or not octets[start]:
                 raise NotDer("A length is not in its shortest form.", offset=position)
             start += count
-        if tag & 0x1F == 0x1F:
+        if found & 0x1F == 0x1F:
             self.fail("Tag numbers above 30 do not occur here")
         if start + size > end:
             self.fail("An element is longer than what contains it")
-        return tag, start, start + size
+        if tag is not None and found != tag:
+            self._refuse_tag(found, tag, what)
+        self._position = start + size
+        return start, start + size
 
-    def _expect(self, tag: int, what: str) -> tuple[int, int]:
-        found, start, end = self._header()
-        if found != tag:
-            if found == tag | CONSTRUCTED and tag in _STRING_TAGS:
-                raise NotDer("A string in pieces is not DER.", offset=self._position)
-            self.fail(f"Tag 0x{found:02x} stands where {what} (0x{tag:02x}) is required")
-        self._position = end
-        return start, end
+    def _refuse_tag(self, found: int, tag: int, what: str) -> NoReturn:
+        if found == tag | CONSTRUCTED and tag in _STRING_TAGS:
+            raise NotDer("A string in pieces is not DER.", offset=self._position)
+        self.fail(f"Tag 0x{found:02x} stands where {what} (0x{tag:02x}) is required")
 
     def read_raw(self) -> bytes:
         """Return the next element as it stands, whatever it is."""
         position = self._position
-        _, _, end = self._header()
-        self._position = end
+        _, end = self._next(None, "an element")
         return self._octets[position:end]
 
     def read_raw_of(self, tag: int, what: str = "another element") -> bytes:
         """Return the next element as it stands; it must have *tag*."""
         position = self._position
-        _, end = self._expect(tag, what)
+        _, end = self._next(tag, what)
         return self._octets[position:end]
 
     def read_contents(self, tag: int, what: str = "another element") -> bytes:
         """Return the contents of the next element; it must have *tag*."""
-        start, end = self._expect(tag, what)
+        start, end = self._next(tag, what)
         return self._octets[start:end]
+
+    def read_all(self) -> list[bytes]:
+        """Return all elements that are left, each as it stands."""
+        octets = self._octets
+        elements = []
+        while self._position < self._end:
+            position = self._position
+            _, end = self._next(None, "an element")
+            elements.append(octets[position:end])
+        return elements
 
     def enter(self, tag: int = SEQUENCE, what: str = "a SEQUENCE") -> Reader:
         """Return a cursor over the contents of the next element; it must have *tag*."""
-        start, end = self._expect(tag, what)
+        start, end = self._next(tag, what)
         return Reader(self._octets, start, end)
 
     def enter_optional(self, tag: int) -> Reader | None:
@@ -399,14 +409,16 @@ class Reader:
 
     def read_oid(self) -> str:
         """Read an OBJECT IDENTIFIER in dotted form."""
-        dotted = _decode_oid(self.read_contents(OID, "an OBJECT IDENTIFIER"))
+        start, end = self._next(OID, "an OBJECT IDENTIFIER")
+        dotted = _decode_oid(self._octets[start:end])
         if dotted is None:
             self.fail("An OBJECT IDENTIFIER is malformed")
         return dotted
 
     def read_octet_string(self) -> bytes:
         """Read an OCTET STRING."""
-        return self.read_contents(OCTET_STRING, "an OCTET STRING")
+        start, end = self._next(OCTET_STRING, "an OCTET STRING")
+        return self._octets[start:end]
 
     def read_implicit_octet_string(self, number: int) -> bytes:
         """Read ``[number] IMPLICIT OCTET STRING``.
@@ -469,8 +481,15 @@ class Reader:
             text = ("19" if text[:2] >= "50" else "20") + text
         if len(text) == 15 and text[:14].isdecimal() and text.isascii() and text[14] == "Z":
             try:
-                year, month, day, hour, minute, second = (int(text[a:b]) for a, b in _TIME_FIELDS)
-                return datetime(year, month, day, hour, minute, second, tzinfo=timezone.utc)
+                return datetime(
+                    int(text[0:4]),
+                    int(text[4:6]),
+                    int(text[6:8]),
+                    int(text[8:10]),
+                    int(text[10:12]),
+                    int(text[12:14]),
+                    tzinfo=timezone.utc,
+                )
             except ValueError:
                 pass
         self.fail("A time is not of the form YYMMDDhhmmssZ")
@@ -493,9 +512,6 @@ def _decode_oid(contents: bytes) -> str | None:
             value = 0
     first = min(arcs[0] // 40, 2)
     return ".".join(map(str, (first, arcs[0] - 40 * first, *arcs[1:])))
-
-
-_TIME_FIELDS = ((0, 4), (4, 6), (6, 8), (8, 10), (10, 12), (12, 14))
 
 
 def read_der(octets: bytes, parse: Callable[[Reader], T]) -> T:

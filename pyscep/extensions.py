@@ -50,6 +50,9 @@ class KeyUsage(Enum):
     DECIPHER_ONLY = 8
 
 
+_KEY_USAGES = {usage.value: usage for usage in KeyUsage}
+
+
 class ExtendedKeyUsage(Enum):
     """Purposes of extendedKeyUsage (RFC 5280 section 4.2.1.12); any dotted OID may be used too."""
 
@@ -352,7 +355,10 @@ def read_extensions(
 
 def find(extensions: Iterable[Extension], oid: str) -> Extension | None:
     """Return the extension with this OID, if it is there."""
-    return next((item for item in extensions if item.oid == oid), None)
+    for item in extensions:
+        if item.oid == oid:
+            return item
+    return None
 
 
 def read_key_usage(extensions: Iterable[Extension]) -> frozenset[KeyUsage] | None:
@@ -364,7 +370,7 @@ def read_key_usage(extensions: Iterable[Extension]) -> frozenset[KeyUsage] | Non
     if found is None:
         return None
     bits = der.read_der(found.value, der.Reader.read_named_bits)
-    return frozenset(usage for usage in KeyUsage if usage.value in bits)
+    return frozenset(_KEY_USAGES[bit] for bit in bits if bit in _KEY_USAGES)
 
 
 def read_basic_constraints(extensions: Iterable[Extension]) -> tuple[bool, int | None] | None:

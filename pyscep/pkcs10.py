@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 from pyscep import asn1, der, extensions
 from pyscep.algorithms import (
@@ -21,7 +21,6 @@ from pyscep.certificates import (
     Signed,
     key_identifier_of,
     key_type_of,
-    parse_certificate,
     read_signed,
 )
 from pyscep.crypto import CryptoProvider, default_provider
@@ -138,11 +137,11 @@ def build_csr(
     attributes = []
     if challenge_password is not None:
         attributes.append(
-            _attribute(asn1.CHALLENGE_PASSWORD, _encode_challenge(challenge_password))
+            asn1.attribute(asn1.CHALLENGE_PASSWORD, _encode_challenge(challenge_password))
         )
     if requested:
         encoded = extensions.encode_extensions(requested)
-        attributes.append(_attribute(asn1.EXTENSION_REQUEST, encoded))
+        attributes.append(asn1.attribute(asn1.EXTENSION_REQUEST, encoded))
     info = der.sequence(
         der.integer(0),
         name.der,
@@ -315,18 +314,36 @@ def build_certificate(
 
     Source: RFC 5280 section 4.1; W-04.
     """
-    identifier = asn1.signature_algorithm_identifier(algorithm)
+    present = tuple(items)
+    serial = der.integer(serial_number)
     tbs = der.sequence(
         der.explicit(0, der.integer(2)),
-        der.integer(serial_number),
-        identifier,
+        serial,
+        asn1.signature_algorithm_identifier(algorithm),
         issuer.der,
         der.sequence(der.time(not_before), der.time(not_after)),
         subject.der,
         public_key,
-        der.explicit(3, extensions.encode_extensions(items)),
+        der.explicit(3, extensions.encode_extensions(present)),
     )
-    return parse_certificate(encode_signed(sign(tbs, key=key, algorithm=algorithm)))
+    signed = sign(tbs, key=key, algorithm=algorithm)
+    return Certificate(
+        der=encode_signed(signed),
+        serial_number=serial_number,
+        issuer=issuer,
+        subject=subject,
+        not_before=_as_encoded(not_before),
+        not_after=_as_encoded(not_after),
+        public_key=public_key,
+        extensions=present,
+        signed=signed,
+        issuer_and_serial_number=der.sequence(issuer.der, serial),
+    )
+
+
+def _as_encoded(moment: datetime) -> datetime:
+    """Return a time as it can be read from a certificate: in UTC, in whole seconds."""
+    return moment.astimezone(timezone.utc).replace(microsecond=0)
 
 
 def random_serial_number(provider: CryptoProvider) -> int:
@@ -341,10 +358,6 @@ def random_serial_number(provider: CryptoProvider) -> int:
 
 
 # ---------------------------------------------------------------------------------------- pieces
-
-
-def _attribute(oid: str, value: bytes) -> bytes:
-    return der.sequence(der.oid(oid), der.set_of((value,)))
 
 
 def _encode_challenge(challenge_password: object) -> bytes:

@@ -381,6 +381,10 @@ def parse_pki_message(octets: bytes, *, limits: Limits = DEFAULT_LIMITS) -> Unve
     return UnverifiedMessage(_signed_data=parse_signed_data(octets, limits=limits), _limits=limits)
 
 
+_MESSAGE_TYPES = {str(message_type.value): message_type for message_type in MessageType}
+_PKI_STATUSES = {str(pki_status.value): pki_status for pki_status in PkiStatus}
+
+
 def _read_attributes(verified: VerifiedSignedData, limits: Limits) -> VerifiedMessage:
     attributes = verified.attributes
     message_type = _read_message_type(attributes)
@@ -424,23 +428,23 @@ def _read_transaction_id(value: bytes, limits: Limits) -> str:
 
 def _read_message_type(attributes: SignedAttributes) -> MessageType:
     text = _read_text(attributes.require(asn1.MESSAGE_TYPE), "messageType")
-    for known in MessageType:
-        if text == str(known.value):
-            return known
-    raise UnexpectedMessageType(
-        f"The messageType is {text!r}, which RFC 8894 does not have.", actual=text
-    )
+    message_type = _MESSAGE_TYPES.get(text)
+    if message_type is None:
+        raise UnexpectedMessageType(
+            f"The messageType is {text!r}, which RFC 8894 does not have.", actual=text
+        )
+    return message_type
 
 
 def _read_pki_status(attributes: SignedAttributes) -> PkiStatus:
     text = _read_text(attributes.require(asn1.PKI_STATUS), "pkiStatus")
-    for known in PkiStatus:
-        if text == str(known.value):
-            return known
-    raise MessageError(
-        f"The pkiStatus is {text!r}; it can only be 0, 2 or 3.",
-        reference="RFC 8894 section 3.2.1.3",
-    )
+    pki_status = _PKI_STATUSES.get(text)
+    if pki_status is None:
+        raise MessageError(
+            f"The pkiStatus is {text!r}; it can only be 0, 2 or 3.",
+            reference="RFC 8894 section 3.2.1.3",
+        )
+    return pki_status
 
 
 def _read_fail_info(attributes: SignedAttributes) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -20,7 +20,7 @@ from pyscep.algorithms import (
     SignatureAlgorithm,
     signature_algorithm_for,
 )
-from pyscep.certificates import check_issued_by
+from pyscep.certificates import Certificate, check_issued_by, parse_certificate
 from pyscep.errors import (
     DecodeError,
     DuplicateAttribute,
@@ -34,7 +34,7 @@ from pyscep.errors import (
 from pyscep.extensions import ExtendedKeyUsage, GeneralName, KeyUsage
 from pyscep.keys import PrivateKey
 from pyscep.limits import Limits
-from pyscep.names import NameLike
+from pyscep.names import NameLike, build_name
 from pyscep.pkcs10 import (
     CertificationRequest,
     build_certificate,
@@ -598,3 +598,32 @@ def test_a_certificate_for_tests() -> None:
     assert certificate.is_ca
     assert certificate.serial_number == 5
     check_issued_by(certificate, certificate, provider=PROVIDER)
+
+
+@pytest.mark.conforms("W-04")
+@pytest.mark.parametrize(
+    "not_before",
+    [
+        datetime(2026, 1, 1, 12, 30, 15, 999_999, tzinfo=timezone(timedelta(hours=-5))),
+        datetime(2055, 1, 1, tzinfo=UTC),
+    ],
+)
+def test_a_certificate_that_was_built_is_the_one_that_is_parsed(not_before: datetime) -> None:
+    csr = simple()
+    built = build_certificate(
+        issuer=build_name("CN=Issuer,O=Example"),
+        subject=csr.subject,
+        public_key=csr.public_key,
+        serial_number=2**126,
+        not_before=not_before,
+        not_after=not_before + WEEK,
+        items=(item for item in (extensions.basic_constraints(ca=False),)),
+        key=KEY,
+        algorithm=SignatureAlgorithm.ECDSA_SHA256,
+    )
+    parsed = parse_certificate(built.der)
+    for each in fields(Certificate):
+        assert getattr(built, each.name) == getattr(parsed, each.name), each.name
+    for name in ("not_before", "not_after"):
+        assert getattr(built, name).tzinfo is getattr(parsed, name).tzinfo
+    assert built.issuer.der == parsed.issuer.der
