@@ -18,6 +18,7 @@ from pyscep.ca import TrustedCa
 from pyscep.capabilities import Algorithms
 from pyscep.certificates import (
     Certificate,
+    Chain,
     Identity,
     build_chain,
     is_issued_by,
@@ -184,11 +185,9 @@ class _Sent:
         *,
         subject_changed: bool,
     ) -> Success:
-        pool = (*self.ca.certificates, *others)
         return Success(
             certificate=certificate,
-            # When it is valid is for the caller to judge, who has the clock.
-            chain=build_chain(certificate, pool, at=None, provider=self.provider),
+            chain=self.chain_of(certificate, others),
             others=tuple(others),
             subject_changed=subject_changed,
             content_encryption_algorithm=cipher,
@@ -196,13 +195,23 @@ class _Sent:
             transaction=self.ended(PkiStatus.SUCCESS),
         )
 
-    def check_issuer(self, certificate: Certificate) -> None:
-        authorities = (c for c in self.ca.chain.certificates if c.is_ca)
-        if not any(is_issued_by(certificate, ca, provider=self.provider) for ca in authorities):
+    def chain_of(self, certificate: Certificate, others: Sequence[Certificate]) -> Chain:
+        """Return the chain of a certificate that has to be one of the trusted CA's."""
+        authorities = self.ca.chain.certificates
+        issuers = (c for c in authorities if is_issued_by(certificate, c, provider=self.provider))
+        issuer = next(issuers, None)
+        if issuer is None:
             raise CertificateMismatch(
                 f"The certificate of {certificate.subject} in the reply does not verify under the "
                 f"trusted CA {self.ca.issuer.subject}; do not use it."
             )
+        if self.ca.chain.is_complete:
+            # Every link of it was verified when the CA was authenticated.
+            above = authorities[authorities.index(issuer) :]
+            return replace(self.ca.chain, certificates=(certificate, *above))
+        # Perhaps what came along leads to the root. When it is valid is for the caller to judge.
+        pool = (*self.ca.certificates, *others)
+        return build_chain(certificate, pool, at=None, provider=self.provider)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,7 +271,6 @@ class Exchange(Outgoing):
                 "key; do not use any of them."
             )
         certificate = max(matching, key=lambda c: c.not_before)
-        self._sent.check_issuer(certificate)
         others = [c for c in certificates if c is not certificate]
         changed = certificate.subject != self._sent.transaction.subject
         return self._sent.success(reply, certificate, others, cipher, subject_changed=changed)
@@ -294,7 +302,6 @@ class CertificateQuery(Outgoing):
         certificates = _parse_all(bag, self._sent.limits)
         for certificate in certificates:
             if IssuerAndSerialNumber.of(certificate) == self.identifier:
-                self._sent.check_issuer(certificate)
                 others = [c for c in certificates if c is not certificate]
                 return self._sent.success(reply, certificate, others, cipher, subject_changed=False)
         raise CertificateMismatch(

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pyscep.algorithms import ContentEncryptionAlgorithm, DigestAlgorithm
+from pyscep.ca import CaCertificates, TrustedCa
 from pyscep.capabilities import Algorithms
 from pyscep.certificates import Identity
 from pyscep.errors import (
@@ -35,6 +36,7 @@ from pyscep.exchange import (
     pkcs_req,
     renewal_req,
 )
+from pyscep.handlers import Issue
 from pyscep.identifiers import IssuerAndSerialNumber
 from pyscep.limits import Limits
 from pyscep.messages import (
@@ -89,6 +91,18 @@ def answer(exchange: Any, bag: bytes, *, cipher: ContentEncryptionAlgorithm = AE
     envelope = Envelope(recipient=signer, content=bag, cipher=cipher).encode()
     reply = reply_to(exchange.message, pki_status="0", content=envelope)
     return replace(reply, signer=RESPONDER.authority.signer).encode()
+
+
+def issued_by(signer: Identity, ca: TrustedCa, certificates: list[bytes]) -> Success:
+    """Return what an enrolment at this CA makes of a SUCCESS with these certificates."""
+    request = responders.csr(1)
+    identity = responders.self_signed(request)
+    exchange = pkcs_req(request, identity=identity, ca=ca)
+    content = Envelope(recipient=identity.certificate, content=degenerate(certificates)).encode()
+    message = reply_to(exchange.message, pki_status="0", content=content)
+    reply = exchange.receive(replace(message, signer=signer).encode())
+    assert isinstance(reply, Success)
+    return reply
 
 
 def status(exchange: Any, pki_status: str) -> Any:
@@ -254,6 +268,35 @@ class TestSuccess:
         assert reply.transaction == replace(
             exchange.transaction, state=TransactionState.CERT_ISSUED
         )
+
+    @pytest.mark.conforms("D-05", "R-13")
+    def test_the_chain_goes_on_where_that_of_the_ca_begins(self) -> None:
+        authority = responders.new_authority(intermediates=2)
+        ca = responders.trust(responders.new_responder(authority=authority))
+        assert ca.chain.is_complete
+        # The CA above may issue too; the chain of what it issues is shorter.
+        above = replace(authority, identity=authority.parents[0])
+        for issuer, expected in (
+            (authority, ca.chain.certificates),
+            (above, ca.chain.certificates[1:]),
+        ):
+            leaf = issuer.issue(responders.csr(1), Issue(), at=keys.NOW)
+            reply = issued_by(authority.signer, ca, [leaf.der])
+            assert reply.chain.is_complete
+            assert reply.chain.certificates == (leaf, *expected)
+
+    @pytest.mark.conforms("D-05", "A-04")
+    @pytest.mark.parametrize("root_comes_along", [True, False])
+    def test_a_root_that_the_ca_does_not_publish(self, root_comes_along: bool) -> None:
+        authority = responders.new_authority(intermediates=1)
+        issuer, root = authority.issuer, authority.root
+        ca = CaCertificates(certificates=(issuer,)).authenticate(anchors=[issuer], at=keys.NOW)
+        assert ca.chain.missing_issuer == root.subject
+        leaf = authority.issue(responders.csr(1), Issue(), at=keys.NOW)
+        roots = [root] if root_comes_along else []
+        reply = issued_by(authority.signer, ca, [each.der for each in (leaf, *roots)])
+        assert reply.chain.is_complete is root_comes_along
+        assert reply.chain.certificates == (leaf, issuer, *roots)
 
     @pytest.mark.conforms("W-09", "W-10", "W-14")
     @pytest.mark.parametrize("begin", [renewal_req, pkcs_req])
