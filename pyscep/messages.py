@@ -11,7 +11,6 @@ from enum import Enum
 from typing import Union
 
 from pyscep import der
-from pyscep.certificates import Certificate
 from pyscep.cms_signed import CertificateBag, degenerate, parse_degenerate
 from pyscep.errors import UnexpectedMessageType
 from pyscep.identifiers import IssuerAndSerialNumber, read_issuer_and_serial_number
@@ -156,8 +155,8 @@ class CertRep:
 
     pki_status: PkiStatus
     """Which of the three answers it is."""
-    certificates: tuple[Certificate, ...] = ()
-    """For SUCCESS: the certificate asked for first, then others."""
+    certificates: tuple[bytes, ...] = field(default=(), repr=False)
+    """For SUCCESS: the DER of the certificate asked for first, then of others."""
     crl: bytes | None = field(default=None, repr=False)
     """For SUCCESS to GetCRL: the DER CRL."""
     fail_info: FailInfo | None = None
@@ -178,7 +177,7 @@ class CertRep:
         if self.pki_status is not PkiStatus.SUCCESS:
             return None
         crls: Sequence[bytes] = () if self.crl is None else (self.crl,)
-        return degenerate([certificate.der for certificate in self.certificates], crls)
+        return degenerate(self.certificates, crls)
 
 
 # --------------------------------------------------------------------------- reading messageData

@@ -239,15 +239,16 @@ class Registrar:
                 updated=self.now(),
                 consumed=decision.consumes,
             )
-            return record if isinstance(decision, Defer) else self._issue(record, decision)
+            if isinstance(decision, Defer):
+                return record
+            return self._issue(record, request.csr, decision)
 
         record = self.store.update(request.transaction_id, change)
         assert record is not None  # noqa: S101  # change returns one where there is none
         return record
 
-    def _issue(self, record: Record, decision: Issue) -> Record:
+    def _issue(self, record: Record, csr: CertificationRequest, decision: Issue) -> Record:
         at = self.now()
-        csr = parse_csr(record.csr, limits=self.limits)
         certificate = self.authority.issue(csr, decision, at=at)
         return replace(
             record,
@@ -310,8 +311,8 @@ class Registrar:
 
     def _issued(self, octets: bytes) -> CertRep:
         chain = self.authority.published if self.send_chain else ()
-        certificate = parse_certificate(octets, limits=self.limits)
-        return CertRep(pki_status=PkiStatus.SUCCESS, certificates=(certificate, *chain))
+        certificates = (octets, *(certificate.der for certificate in chain))
+        return CertRep(pki_status=PkiStatus.SUCCESS, certificates=certificates)
 
     def find(self, identifier: IssuerAndSerialNumber) -> CertRep:
         """Answer a GetCert.
@@ -344,10 +345,13 @@ class Registrar:
         """
         record = self.store.get(transaction_id)
         if record is None or record.confirmed:
-            record = self._settle(transaction_id, lambda present: self._issue(present, decision))
+            record = self._settle(transaction_id, lambda present: self._approve(present, decision))
         if not record.confirmed:
             record = self._confirm(record, decision)
         return self._certificate_of(record)
+
+    def _approve(self, record: Record, decision: Issue) -> Record:
+        return self._issue(record, parse_csr(record.csr, limits=self.limits), decision)
 
     def deny(self, transaction_id: str, refusal: Refuse = Refuse()) -> None:
         """Refuse a pending request for good.

@@ -235,7 +235,7 @@ def draft_of(
     return Draft(
         status=reply.pki_status,
         attributes=tuple(attributes),
-        certificates=tuple(certificate.der for certificate in reply.certificates),
+        certificates=reply.certificates,
         crls=() if reply.crl is None else (reply.crl,),
         has_envelope=reply.pki_status is PkiStatus.SUCCESS,
         recipient=request.signer,

@@ -19,7 +19,7 @@ def test_the_leaf_stands_first_whatever_the_bytes_say() -> None:
     ca = responders.authority().issuer
     leaf = responders.certified(1, subject="CN=" + "long" * 15).certificate
     assert ca.der < leaf.der, "sorting has to be able to go wrong"
-    content = CertRep(pki_status=PkiStatus.SUCCESS, certificates=(leaf, ca)).encode()
+    content = CertRep(pki_status=PkiStatus.SUCCESS, certificates=(leaf.der, ca.der)).encode()
     assert content is not None
     assert parse_cert_rep_content(content).certificates == (leaf.der, ca.der)
 

@@ -415,13 +415,13 @@ def test_reply_can_have_an_empty_econtent_instead() -> None:
 
 @pytest.mark.conforms("A-01", "A-03")
 def test_success_is_read_back() -> None:
-    issued = keys.client().certificate
+    issued = keys.client().certificate.der
     reply = encoded_reply(CertRep(pki_status=SUCCESS, certificates=(issued,)))
 
     verified = parse_pki_message(reply).verify([keys.ca().certificate])
 
     assert verified.pki_status is SUCCESS
-    assert verified.decrypt([keys.client()]).octets == degenerate([issued.der])
+    assert verified.decrypt([keys.client()]).octets == degenerate([issued])
     assert verified.enclosed_certificates == (keys.ca().certificate.der,)
 
 

@@ -143,7 +143,7 @@ class Server:
 
     def issued(self, *names: str) -> CertRep:
         """Return a SUCCESS with these certificates."""
-        certificates = tuple(self.parties.certificate(name) for name in names)
+        certificates = tuple(self.parties.certificate(name).der for name in names)
         return CertRep(pki_status=PkiStatus.SUCCESS, certificates=certificates)
 
     def crl(self) -> CertRep:
