@@ -455,7 +455,12 @@ def _identifier(value: str | None) -> str | None:
 
 
 def _unescape(value: str) -> str:
-    return unquote_to_bytes(value.replace("+", " ")).decode("utf-8", "replace")
+    return _percent_decoded(value.replace("+", " ")).decode("utf-8", "replace")
+
+
+def _percent_decoded(value: str) -> bytes:
+    # A server that reads the line as ASCII may hand over lone surrogates for other bytes.
+    return unquote_to_bytes(value.encode("utf-8", "surrogatepass"))
 
 
 def _parameter(query: str, name: str) -> str | None:
@@ -479,7 +484,7 @@ def decode_get_message(value: str) -> bytes:
     Source: RFC 8894 section 4.1; T-07.
     """
     # Unescaped once: "%252B" is no "+". A space is always a "+", also as the last letter.
-    octets = unquote_to_bytes(value).translate(None, b"\r\n\t")
+    octets = _percent_decoded(value).translate(None, b"\r\n\t")
     compact = octets.translate(bytes.maketrans(b" -_", b"++/")).rstrip(b"=")
     try:
         message = base64.b64decode(compact + b"=" * (-len(compact) % 4), validate=True)

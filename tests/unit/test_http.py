@@ -503,7 +503,7 @@ def test_plus_however_it_arrives(plus: str) -> None:
     "value",
     [
         *("M", "MAX77", "MA=X", "MA*X", "%", "%4", "====", "%0A", "\u00e4\u00e4\u00e4\u00e4"),
-        *("MAX77%252F%252F74A%253D%253D", "MAX7\u2028", "MAX7%00"),
+        *("MAX77%252F%252F74A%253D%253D", "MAX7\u2028", "MAX7%00", "MAX7\udcc5"),
     ],
 )
 def test_other_values_are_refused(value: str) -> None:
