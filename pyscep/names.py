@@ -136,9 +136,10 @@ class Name:
     def __hash__(self) -> int:
         return hash(self._folded())
 
-    def _folded(self) -> tuple[frozenset[_Member], ...]:
+    def _folded(self) -> tuple[tuple[_Member, ...], ...]:
+        # In any order, but as many of each: RFC 5280 section 7.1.
         return tuple(
-            frozenset((oid, _fold(text), is_text) for oid, text, is_text in rdn)
+            tuple(sorted((oid, _fold(text), is_text) for oid, text, is_text in rdn))
             for rdn in self._members()
         )
 

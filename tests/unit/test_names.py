@@ -465,3 +465,14 @@ def test_a_name_is_a_value() -> None:
     assert pickle.loads(pickle.dumps(name)) == name  # noqa: S301  # our own
     with pytest.raises(AttributeError):
         name.der = b""  # type: ignore[misc]  # the point
+
+
+@pytest.mark.conforms("G-24")
+def test_an_attribute_that_is_there_twice_counts_twice() -> None:
+    """Names match if they have the same number of attributes (RFC 5280 section 7.1)."""
+    one = tlv.rdn((CN, tlv.utf8("a")))
+    twice = tlv.rdn((CN, tlv.utf8("a")), (CN, tlv.utf8("B")))
+    thrice = tlv.rdn((CN, tlv.utf8("b")), (CN, tlv.utf8("a")), (CN, tlv.utf8("A")))
+    names = [Name(tlv.seq(each)) for each in (one, twice, thrice)]
+    assert len(set(names)) == 3
+    assert Name(tlv.seq(tlv.rdn((CN, tlv.utf8("b")), (CN, tlv.utf8("A"))))) == names[1]
