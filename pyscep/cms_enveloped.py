@@ -38,6 +38,7 @@ from pyscep.errors import (
 from pyscep.identifiers import CertificateIdentifier, read_identifier
 from pyscep.keys import PrivateKey
 from pyscep.limits import DEFAULT_LIMITS, Limits
+from pyscep.secrecy import hides_locals
 
 STANDARD_CIPHERS: frozenset[ContentEncryptionAlgorithm] = frozenset(
     algorithm for algorithm in ContentEncryptionAlgorithm if not algorithm.legacy
@@ -99,6 +100,7 @@ class EnvelopedData:
     encrypted_content: bytes = field(repr=False)
     """The ciphertext."""
 
+    @hides_locals
     def decrypt(
         self,
         identities: Sequence[Identity],
@@ -242,6 +244,7 @@ def _decrypt_key(
 # ---------------------------------------------------------------------------------------- writing
 
 
+@hides_locals
 def envelop(
     content: bytes,
     *,

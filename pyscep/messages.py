@@ -17,6 +17,7 @@ from pyscep.identifiers import IssuerAndSerialNumber, read_issuer_and_serial_num
 from pyscep.limits import DEFAULT_LIMITS, Limits
 from pyscep.names import Name, parse_name
 from pyscep.pkcs10 import CertificationRequest, parse_csr
+from pyscep.secrecy import hides_locals
 
 
 class MessageType(Enum):
@@ -183,6 +184,7 @@ class CertRep:
 # --------------------------------------------------------------------------- reading messageData
 
 
+@hides_locals
 def parse_request(
     message_type: MessageType, octets: bytes, *, limits: Limits = DEFAULT_LIMITS
 ) -> Request:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from typing import NoReturn
 
 from pyscep import asn1, der, extensions
 from pyscep.algorithms import (
@@ -34,6 +35,7 @@ from pyscep.extensions import Extension, GeneralName, KeyUsage
 from pyscep.keys import PrivateKey, require_signing
 from pyscep.limits import DEFAULT_LIMITS, Limits
 from pyscep.names import Name, NameLike, build_name, parse_name
+from pyscep.secrecy import hides_locals
 
 _EXTENSION_REQUESTS = (
     asn1.EXTENSION_REQUEST,
@@ -68,12 +70,8 @@ class CertificationRequest:
     def __hash__(self) -> int:
         return hash(self.der)
 
-    def __reduce__(self) -> str | tuple[object, ...]:
-        raise UsageError(
-            "A certification request holds the challenge password and is not pickled; store its "
-            "der where secrets belong.",
-            argument="csr",
-        )
+    def __reduce__(self) -> NoReturn:
+        _refuse_pickling()
 
     @property
     def subject_alt_names(self) -> tuple[GeneralName, ...]:
@@ -101,6 +99,7 @@ class CertificationRequest:
         self.signed.verify(self.public_key, provider=provider or default_provider())
 
 
+@hides_locals
 def build_csr(
     *,
     subject: NameLike,
@@ -155,10 +154,11 @@ def build_csr(
         public_key=key.public_key,
         challenge_password=challenge_password,
         extensions=requested,
-        signed=signed,
+        signed=_SignedRequest.of(signed),
     )
 
 
+@hides_locals
 def parse_csr(octets: bytes, *, limits: Limits = DEFAULT_LIMITS) -> CertificationRequest:
     """Parse a certification request in DER or PEM; :meth:`~CertificationRequest.verify` it next.
 
@@ -209,6 +209,26 @@ def sign(content: bytes, *, key: PrivateKey, algorithm: SignatureAlgorithm) -> S
         content=content,
         algorithm=asn1.signature_algorithm_identifier(algorithm),
         signature=key.sign(content, algorithm),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SignedRequest(Signed):
+    """The parts of a request, which hold its challenge password."""
+
+    @classmethod
+    def of(cls, signed: Signed) -> _SignedRequest:
+        return cls(content=signed.content, algorithm=signed.algorithm, signature=signed.signature)
+
+    def __reduce__(self) -> NoReturn:
+        _refuse_pickling()
+
+
+def _refuse_pickling() -> NoReturn:
+    raise UsageError(
+        "A certification request holds the challenge password and is not pickled; store its "
+        "der where secrets belong.",
+        argument="csr",
     )
 
 
@@ -421,7 +441,7 @@ def _read_csr(reader: der.Reader, octets: bytes, limits: Limits) -> Certificatio
         public_key=public_key,
         challenge_password=None if challenge is None else der.read_der(challenge, _read_challenge),
         extensions=tuple(requested),
-        signed=signed,
+        signed=_SignedRequest.of(signed),
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from pyscep import asn1, der
 from pyscep.algorithms import (
@@ -45,6 +46,7 @@ from pyscep.errors import (
 )
 from pyscep.limits import DEFAULT_LIMITS, Limits
 from pyscep.messages import CertRep, MessageType, PkiStatus, Request
+from pyscep.secrecy import hides_locals
 
 NONCE_SIZE = 16
 """Bytes in a senderNonce (RFC 8894 section 3.2.1.5; M-25)."""
@@ -185,6 +187,12 @@ class MessageData:
     recipient: Certificate
     """Which of the receiver's certificates it was encrypted to (N-07)."""
 
+    def __reduce__(self) -> NoReturn:
+        raise UsageError(
+            "What was inside an envelope may hold a challenge password and is not pickled; store "
+            "its octets where secrets belong."
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedMessage:
@@ -243,6 +251,7 @@ class VerifiedMessage:
             )
         return parse_enveloped_data(self.content, limits=self._limits)
 
+    @hides_locals
     def decrypt(
         self,
         identities: Sequence[Identity],

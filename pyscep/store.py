@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Protocol
+from typing import NoReturn, Protocol
 
+from pyscep.errors import UsageError
 from pyscep.identifiers import IssuerAndSerialNumber
 from pyscep.names import Name
 
@@ -53,6 +54,12 @@ class Record:
     """A value that no other transaction may have: the hash of a one-time challenge (H-11)."""
     confirmed: bool = True
     """Whether the certificate may be delivered; see :class:`pyscep.handlers.Observer`."""
+
+    def __reduce__(self) -> NoReturn:
+        raise UsageError(
+            "A record holds a certification request, perhaps with its challenge password, and is "
+            "not pickled; store its fields where secrets belong."
+        )
 
 
 class Store(Protocol):

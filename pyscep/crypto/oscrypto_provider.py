@@ -64,6 +64,7 @@ from pyscep.errors import (
 from pyscep.keys import PrivateKey
 from pyscep.limits import DEFAULT_LIMITS, Limits
 from pyscep.pem import PemBlock, read_private_key, write_pem
+from pyscep.secrecy import hides_locals
 
 _RSA_SIZES = (1024, 2048, 3072, 4096)
 _DUMP_ITERATIONS = 600_000
@@ -161,6 +162,7 @@ class OscryptoProvider:
 
     # --- encryption
 
+    @hides_locals
     def encrypt_key(
         self, public_key: bytes, content_key: bytes, algorithm: KeyEncryptionAlgorithm
     ) -> bytes:
@@ -196,6 +198,7 @@ class OscryptoProvider:
             refuse(f"encrypt with {algorithm.name}", algorithm=algorithm.name, remedy=USE_PYCA)
         return ciphertext
 
+    @hides_locals
     def encrypt_content(
         self, key: bytes, iv: bytes, content: bytes, algorithm: ContentEncryptionAlgorithm
     ) -> bytes:
@@ -233,6 +236,7 @@ class OscryptoProvider:
         ciphertext: bytes = encrypted[1]
         return ciphertext
 
+    @hides_locals
     def decrypt_content(
         self, key: bytes, iv: bytes, ciphertext: bytes, algorithm: ContentEncryptionAlgorithm
     ) -> bytes:
@@ -253,6 +257,7 @@ class OscryptoProvider:
         operation = getattr(load_oscrypto().symmetric, cipher.decrypt)
         return decrypted(operation, key * cipher.key_copies, ciphertext, iv)
 
+    @hides_locals
     def pbkdf2(
         self,
         password: bytes,
@@ -320,6 +325,7 @@ class OscryptoProvider:
         )
         return OscryptoPrivateKey(handle, public_key=public_key, key_type=key_type, bits=bits)
 
+    @hides_locals
     def load_private_key(self, data: bytes, *, password: str | None = None) -> OscryptoPrivateKey:
         """Load PKCS #8, PKCS #1 or SEC 1, in PEM or DER, encrypted or not.
 
@@ -363,6 +369,7 @@ class OscryptoProvider:
             decrypt_content=self.decrypt_content, pkcs12_kdf=_pkcs12_kdf, limits=self.limits
         )
 
+    @hides_locals
     def dump_private_key(
         self,
         key: PrivateKey,
@@ -419,6 +426,7 @@ class OscryptoProvider:
                 argument="iterations",
             )
 
+    @hides_locals
     def load_pkcs12(self, data: bytes, *, password: str | None) -> Pkcs12:
         """Load a private key with its certificates.
 
@@ -436,6 +444,7 @@ class OscryptoProvider:
         contents = read_pkcs12(data, password, self._password_tools())
         return choose([self._load_pkcs8(key) for key in contents.keys], contents.certificates)
 
+    @hides_locals
     def dump_pkcs12(self, pkcs12: Pkcs12, *, password: str) -> NoReturn:  # noqa: ARG002
         """Say how to write PKCS #12, which oscrypto cannot.
 

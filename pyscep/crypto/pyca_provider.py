@@ -48,6 +48,7 @@ from pyscep.errors import (
 from pyscep.keys import PrivateKey, require_decryption, require_signing
 from pyscep.limits import DEFAULT_LIMITS, Limits
 from pyscep.pem import PemBlock, read_private_key
+from pyscep.secrecy import hides_locals
 
 _PASSWORD_SIZE = 1023
 """Bytes of a password that OpenSSL takes."""
@@ -214,6 +215,7 @@ class PycaProvider:
             pass
         raise SignatureInvalid("The signature does not verify; do not use what it is over.")
 
+    @hides_locals
     def encrypt_key(
         self, public_key: bytes, content_key: bytes, algorithm: KeyEncryptionAlgorithm
     ) -> bytes:
@@ -236,6 +238,7 @@ class PycaProvider:
             argument="content_key",
         )
 
+    @hides_locals
     def encrypt_content(
         self, key: bytes, iv: bytes, content: bytes, algorithm: ContentEncryptionAlgorithm
     ) -> bytes:
@@ -262,6 +265,7 @@ class PycaProvider:
         encryptor = Cipher(_block_cipher(key, algorithm), CBC(iv)).encryptor()
         return encryptor.update(padded) + encryptor.finalize()
 
+    @hides_locals
     def decrypt_content(
         self, key: bytes, iv: bytes, ciphertext: bytes, algorithm: ContentEncryptionAlgorithm
     ) -> bytes:
@@ -280,6 +284,7 @@ class PycaProvider:
             pass
         raise DecryptionFailed
 
+    @hides_locals
     def pbkdf2(
         self,
         password: bytes,
@@ -325,6 +330,7 @@ class PycaProvider:
             )
         return PycaPrivateKey(ec.generate_private_key(_CURVES[curve]))
 
+    @hides_locals
     def load_private_key(self, data: bytes, *, password: str | None = None) -> PycaPrivateKey:
         """Load PKCS #8, PKCS #1 or SEC 1, in PEM or DER, encrypted or not.
 
@@ -361,6 +367,7 @@ class PycaProvider:
             check_rsa_bits(key.key_size, self.limits.rsa_bits_min, self.limits.rsa_bits_max)
         return PycaPrivateKey(key)
 
+    @hides_locals
     def dump_private_key(self, key: PrivateKey, *, password: str | None = None) -> bytes:
         """Return a key of this provider as PKCS #8 in PEM, encrypted if a password is given.
 

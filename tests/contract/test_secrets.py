@@ -9,24 +9,31 @@ import logging
 import pickle
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import NoReturn
 
 import pytest
 
-from pyscep import der
+from pyscep import der, pkcs10
+from pyscep.ca import TrustedCa
 from pyscep.capabilities import Algorithms
 from pyscep.client import Client
 from pyscep.crypto.key_files import KeyEncoding, KeyFormat
 from pyscep.crypto.oscrypto_provider import OscryptoProvider
+from pyscep.crypto.pkcs12 import Pkcs12
+from pyscep.crypto.pyca_provider import PycaProvider
 from pyscep.errors import ScepError, TransportError, UsageError
 from pyscep.exchange import Exchange, cert_poll, pkcs_req
 from pyscep.handlers import ApprovalHandler, static_challenge
 from pyscep.http import HttpRequest, HttpResponse
 from pyscep.limits import Limits
+from pyscep.messages import MessageType, PKCSReq, Request, parse_request
 from pyscep.pkcs10 import CertificationRequest, build_csr, parse_csr
 from pyscep.pki_message import parse_pki_message
 from pyscep.responder import Responder
-from pyscep.transaction import Pending, Reply
-from tests.helpers import keys, responders
+from pyscep.secrecy import hides_locals
+from pyscep.transaction import Pending, Reply, Success
+from tests.helpers import keys, responders, tlv
 
 CHALLENGE = "Planted-Challenge-4711"
 PASSWORD = "Planted-Password-4711"
@@ -73,6 +80,19 @@ def check_error(error: BaseException) -> None:
             assert not found_in(repr(one.args))
     assert not found_in("".join(traceback.format_exception(error)))
     assert not found_in(pickle.dumps(error))
+    for frame in frames_of_pyscep(error):
+        for name, value in (frame.locals or {}).items():
+            assert not found_in(value), f"{frame.filename}:{frame.lineno} {frame.name}: {name}"
+
+
+def frames_of_pyscep(error: BaseException) -> Iterator[traceback.FrameSummary]:
+    """Return what an error tracker would show with local variables, without the caller's own."""
+    shown: traceback.TracebackException | None = traceback.TracebackException.from_exception(
+        error, capture_locals=True
+    )
+    while shown is not None:
+        yield from (frame for frame in shown.stack if "/pyscep/" in frame.filename)
+        shown = shown.__cause__ or shown.__context__
 
 
 @contextlib.contextmanager
@@ -103,6 +123,29 @@ def test_what_is_planted_would_be_found() -> None:
     assert found_in(plain)
     with pytest.raises(AssertionError):
         check_error(UsageError(f"The challenge {CHALLENGE} is wrong."))
+    # Below the functions that hide their locals, these show.
+    with pytest.raises(UsageError) as caught:
+        pkcs10._encode_challenge(f"{CHALLENGE}\ud800")
+    with pytest.raises(AssertionError, match="challenge_password"):
+        check_error(caught.value)
+
+
+def test_other_exceptions_keep_their_frames() -> None:
+    """A bug has to be found, so only errors of ours lose what is inside."""
+
+    @hides_locals
+    def fails(kind: type[Exception]) -> NoReturn:
+        raise kind("inside")
+
+    with pytest.raises(UsageError) as ours:
+        fails(UsageError)
+    assert [frame.name for frame in traceback.extract_tb(ours.value.__traceback__)][1:] == [
+        "wrapper"
+    ]
+    assert ours.value.__context__ is None
+    with pytest.raises(ZeroDivisionError) as bug:
+        fails(ZeroDivisionError)
+    assert traceback.extract_tb(bug.value.__traceback__)[-1].name == "fails"
 
 
 @pytest.mark.conforms("S-24", "H-10")
@@ -141,10 +184,24 @@ def test_values(caplog: pytest.LogCaptureFixture) -> None:
         responders.client_of(responder),
     ):
         check_value(secretive, pickled=False)
-    for secret in (csr(), keys.rsa(1)):
-        with pytest.raises(UsageError) as caught:
+    for secret in (
+        csr(),
+        csr().signed,
+        parse_csr(csr().der).signed,
+        opened,
+        record,
+        PKCSReq(csr=csr()),
+        exchange,
+        keys.rsa(1),
+        PycaProvider().load_private_key(plain_key()),
+    ):
+        with pytest.raises(UsageError, match="not pickled") as caught:
             pickle.dumps(secret)
         check_error(caught.value)
+    # What is public can be.
+    issued_certificate = issued.certificate if isinstance(issued, Success) else None
+    for public in (issued_certificate, issued, reply, exchange.transaction):
+        assert pickle.loads(pickle.dumps(public)) == public  # noqa: S301  # made just here
 
 
 def offline(request: HttpRequest) -> HttpResponse:
@@ -153,6 +210,30 @@ def offline(request: HttpRequest) -> HttpResponse:
 
 def broken(request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=500, body=b"<html>" + request.body)
+
+
+def plain_key() -> bytes:
+    return PROVIDER.dump_private_key(keys.rsa(1), encoding=KeyEncoding.DER)
+
+
+def ec_ca() -> TrustedCa:
+    """Return a CA that nothing can be encrypted to."""
+    made = keys.certify("CN=EC", key=keys.ec(1), ca=True, usages=keys.EVERYTHING).certificate
+    return replace(responders.trust(responders.new_responder()), recipient=made)
+
+
+def damaged_request() -> CertificationRequest:
+    """Read a request whose extensions are broken, after its challenge has been read."""
+    tree = tlv.parse(csr().der)
+    challenge = tree.at(0, 3, 0)
+    broken = tlv.parse(tlv.attribute("1.2.840.113549.1.9.14", tlv.seq(tlv.null())))
+    attributes = tlv.Node(0xA0, children=(challenge, broken))
+    return parse_csr(tree.with_at((0, 3), attributes).dump())
+
+
+def opened_wrongly() -> Request:
+    """Read what was in an envelope as another message than it is."""
+    return parse_request(MessageType.CERT_POLL, csr().der)
 
 
 FAULTS: dict[str, Callable[[], object]] = {
@@ -176,6 +257,43 @@ FAULTS: dict[str, Callable[[], object]] = {
     ),
     "a key that was cut": lambda: PROVIDER.load_private_key(
         PROVIDER.dump_private_key(keys.rsa(1), encoding=KeyEncoding.DER)[:-9]
+    ),
+    "a CA that cannot be encrypted to": lambda: pkcs_req(
+        csr(), identity=responders.self_signed(csr()), ca=ec_ca()
+    ),
+    "broken extensions beside the challenge": damaged_request,
+    "a request in the place of another": opened_wrongly,
+    "a subject that cannot be encoded": lambda: build_csr(
+        subject="XY=a", key=keys.rsa(1), challenge_password=CHALLENGE
+    ),
+    "a key that is too small": lambda: OscryptoProvider(
+        limits=Limits(rsa_bits_min=4096)
+    ).load_private_key(plain_key()),
+    "a key that is too small for cryptography": lambda: PycaProvider(
+        limits=Limits(rsa_bits_min=4096)
+    ).load_private_key(plain_key()),
+    "a wrong password with cryptography": lambda: PycaProvider().load_private_key(
+        PROVIDER.dump_private_key(keys.rsa(1), password=PASSWORD, iterations=10_000),
+        password=f"{PASSWORD}!",
+    ),
+    "too many iterations": lambda: OscryptoProvider(
+        limits=Limits(kdf_iterations=10_000)
+    ).load_private_key(
+        PROVIDER.dump_private_key(keys.rsa(1), password=PASSWORD, iterations=20_000),
+        password=PASSWORD,
+    ),
+    "too few iterations": lambda: PROVIDER.dump_private_key(
+        keys.rsa(1), password=PASSWORD, iterations=1
+    ),
+    "a password for no PKCS #12": lambda: PROVIDER.load_pkcs12(plain_key(), password=PASSWORD),
+    "PKCS #12 that cannot be written": lambda: PROVIDER.dump_pkcs12(
+        Pkcs12(key=keys.rsa(1), certificate=None, certificates=()), password=PASSWORD
+    ),
+    "a key of another kind": lambda: PROVIDER.load_private_key(
+        plain_key().replace(tlv.oid(tlv.RSA_ENCRYPTION), tlv.oid("1.2.840.113549.1.1.9"))
+    ),
+    "no password for a key": lambda: PROVIDER.load_private_key(
+        PROVIDER.dump_private_key(keys.rsa(1), password=PASSWORD, iterations=10_000)
     ),
     "a network that is down": lambda: through(offline),
     "a server that sends back what it got": lambda: through(broken),

@@ -241,6 +241,17 @@ def seeds() -> dict[str, dict[str, bytes]]:
             "post.bin": b"POST /scep?operation=PKIOperation\n" + sent["get-crl.der"],
         },
         "key-file": keys(),
+        "inspection": {
+            "request.der": vectors[MESSAGES[0]].octets,
+            "reply.der": vectors[MESSAGES[8]].octets,
+            "csr.pem": _pem("CERTIFICATE REQUEST", csr.der),
+            "crl.der": crl,
+            "ca.der": ca.der,
+            "bag.der": degenerate([glass.issued().certificate.der, ca.der]),
+            "caps.txt": b"AES\r\nSHA-256\r\n",
+            "log.txt": get.url.encode(),
+            "http.txt": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nAES\r\n",
+        },
         "pkcs12-file": {"key.p12": _pkcs12()},
     }
 
