@@ -12,13 +12,14 @@ from dataclasses import replace
 
 import pytest
 
-from pyscep.certificates import Identity, key_identifier_of
+from pyscep.algorithms import SignatureAlgorithm
+from pyscep.certificates import Identity, key_identifier_of, parse_certificate
 from pyscep.errors import SignatureInvalid
-from pyscep.pki_message import parse_pki_message
 from pyscep.transaction import Pending
 from tests.helpers import keys
 from tests.helpers.exchanges import enrolment
 from tests.helpers.message_factory import SignedMessage, key_identifier, reply_to
+from tests.helpers.tlv import Node, issuer_and_serial, parse
 
 
 @functools.cache
@@ -70,13 +71,48 @@ def test_forged_reply_is_refused(
         exchange.receive(forge(genuine).encode())
 
 
-def test_the_forgery_is_perfect_but_for_the_key() -> None:
-    """Verified with the certificate that it brings along, it would be accepted."""
-    forged = replace(reply_to(enrolment().message), signer=look_alike())
+def naive_verification(encoded: bytes, ca: Identity) -> str:
+    """Verify as jscep does: with the certificate inside that has the CA's issuer and serial.
 
-    assert (
-        parse_pki_message(forged.encode()).verify_possession().signer == forged.signer.certificate
-    )
+    Where there is none, it warns and accepts.
+    """
+    signed_data = parse(encoded).at(1, 0)
+    signer_info = signed_data.children[-1].at(0)
+    wanted = issuer_and_serial(ca.certificate.der)
+    inside = [c.dump() for c in signed_data.at(3).children] if signed_data.at(3).tag == 0xA0 else []
+    for certificate in inside:
+        if issuer_and_serial(certificate) == wanted:
+            received = replace_tag(signer_info.at(3), 0x31)
+            keys.provider().verify(
+                parse_certificate(certificate).public_key,
+                signer_info.at(5).contents,
+                received,
+                SignatureAlgorithm.RSA_SHA256,
+            )
+            return "verified"
+    return "accepted with a warning"
+
+
+def replace_tag(node: Node, tag: int) -> bytes:
+    return replace(node, tag=tag).dump()
+
+
+def test_the_naive_reader_verifies_what_is_genuine() -> None:
+    genuine = reply_to(enrolment().message)
+    assert naive_verification(genuine.encode(), keys.ca()) == "verified"
+    with pytest.raises(SignatureInvalid):
+        naive_verification(replace(genuine, signature=bytes(256)).encode(), keys.ca())
+
+
+def test_the_naive_reader_believes_the_forgeries() -> None:
+    """The attack works: a self-made certificate inside, or none and any signature at all."""
+    genuine = reply_to(enrolment().message)
+    for name in (
+        "its certificate inside",
+        "no certificate inside",
+        "random signature, no certificate",
+    ):
+        assert naive_verification(FORGERIES[name](genuine).encode(), keys.ca())
 
 
 @pytest.mark.conforms("M-32")

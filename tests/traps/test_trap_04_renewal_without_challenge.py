@@ -11,7 +11,8 @@ from datetime import timedelta
 import pytest
 
 from pyscep.certificates import Identity
-from pyscep.messages import FailInfo
+from pyscep.messages import FailInfo, MessageType
+from pyscep.pkcs10 import parse_csr
 from pyscep.pki_message import parse_pki_message
 from pyscep.testing import EphemeralCa
 from tests.helpers import keys, responders
@@ -30,6 +31,33 @@ def who(name: str) -> tuple[EphemeralCa, Identity]:
     }
     identity = identities[name]()
     return authority, identity
+
+
+def naive_decision(octets: bytes, authority: EphemeralCa) -> bool:
+    """Decide as SCEPy does: the challenge is looked at for messageType 19, and a 17 is renewed."""
+    message = parse_pki_message(octets).verify_possession(provider=keys.provider())
+    content = message.decrypt(authority.recipients, provider=keys.provider())
+    csr = parse_csr(content.octets)
+    csr.verify(provider=keys.provider())
+    if message.message_type is MessageType.PKCS_REQ:
+        return csr.challenge_password == responders.CHALLENGE
+    return True
+
+
+@pytest.mark.parametrize("name", ["self-signed", "look-alike", "expired"])
+def test_a_naive_server_gives_anybody_a_certificate(name: str) -> None:
+    """The attack works: the same request without a challenge, but numbered 17."""
+    authority, identity = who(name)
+    csr = responders.csr(challenge_password=None)
+    envelope = Envelope(recipient=authority.issuer, content=csr.der).encode()
+    decisions = {
+        message_type: naive_decision(
+            request(message_type=message_type, content=envelope, signer=identity).encode(),
+            authority,
+        )
+        for message_type in ("17", "19")
+    }
+    assert decisions == {"17": True, "19": False}
 
 
 @pytest.mark.conforms("R-06", "R-07", "W-16")

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from pyscep.certificates import Identity
+from pyscep.certificates import Identity, parse_certificate
 from pyscep.cms_enveloped import parse_enveloped_data
 from pyscep.errors import DecryptionFailed, MessageError
 from pyscep.exchange import renewal_req
@@ -18,6 +18,7 @@ from pyscep.pki_message import parse_pki_message
 from pyscep.transaction import require_success
 from tests.helpers import keys, responders
 from tests.helpers.message_factory import Envelope, request
+from tests.helpers.tlv import parse
 
 NEW = responders.csr(3, challenge_password=None)
 
@@ -50,3 +51,37 @@ def test_certificates_that_came_along_are_not_encrypted_to() -> None:
     content = parse_pki_message(octets).verify_possession(provider=keys.provider()).content
     assert content is not None
     assert len(parse_enveloped_data(content).recipients) == 1
+
+
+def naive_envelope(octets: bytes, content: bytes) -> bytes:
+    """Encrypt as smallstep does: to every certificate that came with the request."""
+    first, *others = (c.dump() for c in parse(octets).at(1, 0, 3).children)
+    envelope = Envelope(recipient=parse_certificate(first), content=content)
+    along = tuple(
+        replace(envelope, recipient=parse_certificate(each)).encode_recipient() for each in others
+    )
+    return replace(envelope, recipients_after=along).encode()
+
+
+def test_a_stranger_on_the_way_reads_what_a_naive_server_answers() -> None:
+    """The attack works: the certificates are not signed, so anybody may add his own."""
+    responder = responders.new_responder()
+    csr = responders.csr()
+    envelope = Envelope(recipient=responder.authority.issuer, content=csr.der).encode()
+    identity = responders.self_signed(csr)
+    sent = request(content=envelope, signer=identity)
+    stranger = keys.stranger()
+    on_the_way = replace(
+        sent, certificates=(identity.certificate.der, stranger.certificate.der)
+    ).encode()
+    parse_pki_message(on_the_way).verify_possession(provider=keys.provider())
+    naive = parse_enveloped_data(naive_envelope(on_the_way, b"for the client only"))
+    for reader in (identity, stranger):
+        assert naive.decrypt([reader], provider=keys.provider()) == b"for the client only"
+    answer = responder.answer(on_the_way)
+    content = parse_pki_message(answer).verify_possession(provider=keys.provider()).content
+    assert content is not None
+    ours = parse_enveloped_data(content)
+    assert ours.decrypt([identity], provider=keys.provider())
+    with pytest.raises(MessageError):
+        ours.decrypt([stranger], provider=keys.provider())

@@ -13,11 +13,13 @@ import itertools
 import pytest
 
 from pyscep.ca import parse_ca_certificates
-from pyscep.certificates import Identity
+from pyscep.certificates import Certificate, Identity, parse_certificate
+from pyscep.cms_enveloped import parse_enveloped_data
 from pyscep.errors import UntrustedCa, UsageError
 from tests.helpers import keys
 from tests.helpers.keys import CERT_SIGN, EVERYTHING, NOW, certify
-from tests.helpers.message_factory import degenerate
+from tests.helpers.message_factory import Envelope, degenerate
+from tests.helpers.tlv import parse
 
 
 def genuine_root() -> Identity:
@@ -77,6 +79,29 @@ def reply_to_get_ca_cert(*identities: Identity) -> bytes:
 
 def sha256_of(identity: Identity) -> str:
     return hashlib.sha256(identity.certificate.der).hexdigest()
+
+
+def naive_recipient(body: bytes, sha256: str) -> Certificate:
+    """Take the bag if any certificate in it has the fingerprint, and encrypt to the RA in it."""
+    certificates = [parse_certificate(c.dump()) for c in parse(body).at(1, 0, 3).children]
+    if not any(hashlib.sha256(c.der).hexdigest() == sha256 for c in certificates):
+        raise UntrustedCa("No certificate has the fingerprint.")
+    registrars = [c for c in certificates if not c.is_ca]
+    return (registrars or certificates)[0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_naive_client_sends_its_challenge_to_the_attacker(name: str) -> None:
+    """The attack works: the right fingerprint, and the attacker reads the challenge password."""
+    attacker, *others = attackers()[name]
+    bag = reply_to_get_ca_cert(attacker, genuine_root(), *others)
+    recipient = naive_recipient(bag, sha256_of(genuine_root()))
+    assert recipient == attacker.certificate
+    sent = Envelope(recipient=recipient, content=b"the challenge password").encode()
+    opened = parse_enveloped_data(sent).decrypt([attacker], provider=keys.provider())
+    assert opened == b"the challenge password"
+    with pytest.raises(UntrustedCa):
+        naive_recipient(reply_to_get_ca_cert(attacker), sha256_of(genuine_root()))
 
 
 @pytest.mark.conforms("G-14", "G-17", "D-05")

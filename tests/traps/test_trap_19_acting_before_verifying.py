@@ -12,14 +12,15 @@ import pytest
 
 from pyscep.algorithms import KeyEncryptionAlgorithm
 from pyscep.certificates import Identity
-from pyscep.errors import ScepError
+from pyscep.errors import ScepError, SignatureInvalid
 from pyscep.exchange import Exchange, pkcs_req
 from pyscep.http import HttpResponse, parse_pki_operation
 from pyscep.keys import PrivateKey
+from pyscep.messages import PkiStatus
 from pyscep.pki_message import parse_pki_message
-from pyscep.transaction import require_success
+from pyscep.transaction import TRANSITIONS, Transaction, TransactionState, require_success
 from tests.helpers import keys, responders
-from tests.helpers.message_factory import reply_to
+from tests.helpers.message_factory import attributes_of, reply_to
 from tests.helpers.tlv import parse, printable
 
 
@@ -93,6 +94,36 @@ def test_a_reply_to_something_else_is_not_decrypted(
         with pytest.raises(ScepError):
             exchange.receive(wrong.encode())
     assert counting.decrypted == before
+
+
+def naive_state(transaction: Transaction, encoded: bytes) -> TransactionState:
+    """Act as many clients do: look at the pkiStatus first, and verify what is worth it."""
+    value = attributes_of(encoded)["pkiStatus"]
+    status = PkiStatus(int(value[-1:]))
+    if status is not PkiStatus.SUCCESS:
+        return TRANSITIONS[transaction.state, status]
+    parse_pki_message(encoded).verify([responders.authority().signer.certificate])
+    return TransactionState.CERT_ISSUED
+
+
+@pytest.mark.conforms("A-10", "S-01")
+@pytest.mark.parametrize(
+    ("pki_status", "ends"),
+    [("2", TransactionState.CERT_NONEXISTENT), ("3", TransactionState.CERT_REQ_PENDING)],
+)
+def test_anybody_ends_the_transaction_of_a_naive_client(
+    enrolment: tuple[Exchange, Counting, bytes], pki_status: str, ends: TransactionState
+) -> None:
+    """The attack works: a FAILURE, or for ever PENDING, signed by whoever it may be."""
+    exchange, _, genuine = enrolment
+    assert naive_state(exchange.transaction, genuine) is TransactionState.CERT_ISSUED
+    forged = replace(reply_to(exchange.message, pki_status=pki_status), signer=keys.stranger())
+    assert naive_state(exchange.transaction, forged.encode()) is ends
+    with pytest.raises(SignatureInvalid):
+        exchange.receive(forged.encode())
+    # Nothing has happened: the genuine reply still counts.
+    issued = require_success(exchange.receive(genuine))
+    assert issued.transaction.state is TransactionState.CERT_ISSUED
 
 
 @pytest.mark.conforms("A-10")

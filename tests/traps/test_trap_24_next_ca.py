@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from pyscep.algorithms import SignatureAlgorithm
 from pyscep.ca import CaCertificates, TrustedCa, parse_next_ca_certificates
-from pyscep.certificates import Identity
+from pyscep.certificates import Certificate, Identity, parse_certificate
 from pyscep.errors import (
     DecodeError,
     LimitExceeded,
@@ -30,7 +31,7 @@ from tests.helpers import keys
 from tests.helpers.exchanges import csr
 from tests.helpers.keys import ENCRYPT, END, EVERYTHING, NOW, SIGN, certify
 from tests.helpers.message_factory import SignedMessage, degenerate, reply_to, to_ber
-from tests.helpers.tlv import ENVELOPED_DATA, SIGNED_DATA, integer, seq
+from tests.helpers.tlv import ENVELOPED_DATA, SIGNED_DATA, integer, parse, seq
 
 LATER = END + timedelta(days=3650)
 
@@ -178,6 +179,33 @@ def test_enrolling_under_the_next_ca_encrypts_to_its_certificate() -> None:
 
 
 # ------------------------------------------------------------------------------- what is refused
+
+
+def naive_next_ca(encoded: bytes) -> list[Certificate]:
+    """Verify the signature with the current CA and take the certificates that stand beside it."""
+    signed_data = parse(encoded).at(1, 0)
+    signer_info = signed_data.children[-1].at(0)
+    keys.provider().verify(
+        current().certificate.public_key,
+        signer_info.at(5).contents,
+        replace(signer_info.at(3), tag=0x31).dump(),
+        SignatureAlgorithm.RSA_SHA256,
+    )
+    return [parse_certificate(c.dump()) for c in signed_data.at(3).children]
+
+
+def test_a_naive_client_takes_the_next_ca_of_an_attacker() -> None:
+    """The attack works: a genuine signature, over nothing, and another certificate beside it."""
+    genuine = flat(cross_signed())
+    attackers = next_ca(number=2)
+    changed = replace(flat(attackers), signer_infos=(genuine.encode_signer_info(),))
+
+    assert naive_next_ca(genuine.encode()) == [cross_signed().certificate]
+    assert naive_next_ca(changed.encode()) == [attackers.certificate]
+    with pytest.raises(SignatureInvalid):
+        naive_next_ca(replace(genuine, signature=bytes(256)).encode())
+    with pytest.raises(UntrustedCa):
+        read(changed)
 
 
 @pytest.mark.conforms("N-04")

@@ -11,11 +11,20 @@ from dataclasses import replace
 
 import pytest
 
-from pyscep.algorithms import ContentEncryptionAlgorithm
+from pyscep.algorithms import ContentEncryptionAlgorithm, KeyEncryptionAlgorithm
+from pyscep.cms_enveloped import KeyTransRecipient, parse_enveloped_data
+from pyscep.crypto import CryptoProvider
+from pyscep.crypto.oscrypto_provider import OscryptoProvider
+from pyscep.crypto.pyca_provider import PycaProvider
+from pyscep.errors import DecodeError, DecryptionFailed
+from pyscep.exchange import pkcs_req
 from pyscep.http import HttpRequest
+from pyscep.pkcs10 import parse_csr
 from pyscep.pki_message import parse_pki_message
 from tests.helpers import keys, responders
-from tests.helpers.message_factory import TRANSACTION_ID, Envelope, request
+from tests.helpers.exchanges import csr, trusted_ca
+from tests.helpers.message_factory import TRANSACTION_ID, Envelope, encrypt, reply_to, request
+from tests.helpers.tlv import parse
 
 GOOD = Envelope(recipient=responders.authority().issuer, content=responders.csr().der)
 BROKEN = {
@@ -55,6 +64,99 @@ def test_http_tells_them_apart_no_better() -> None:
         seen.add((response.status, response.headers, len(response.body)))
         assert responder.store.get(TRANSACTION_ID) is None
     assert len(seen) == 1
+
+
+def naive_answer(envelope: Envelope) -> str:
+    """Answer as a server does that says what went wrong: with a text, a failInfo, or a crash."""
+    content = parse_enveloped_data(envelope.encode())
+    provider = keys.provider()
+    recipient = responders.authority().recipients[0]
+    (info,) = content.recipients
+    assert isinstance(info, KeyTransRecipient)
+    try:
+        key = recipient.key.decrypt(info.encrypted_key, KeyEncryptionAlgorithm.RSA_PKCS1_V15)
+    except DecryptionFailed:
+        return "the key cannot be decrypted"
+    if len(key) != 16:
+        return "the key has the wrong length"
+    iv = parse(content._parameters).contents
+    try:
+        plain = provider.decrypt_content(
+            key, iv, content.encrypted_content, ContentEncryptionAlgorithm.AES128_CBC
+        )
+    except DecryptionFailed:
+        return "the padding is wrong"
+    try:
+        parse_csr(plain)
+    except DecodeError:
+        return "this is no certification request"
+    return "issued"
+
+
+def with_guess(recorded: Envelope, guess: int) -> Envelope:
+    """Return what an attacker sends: one block of a recorded envelope, and one before it."""
+    assert recorded.encrypted_content is not None
+    block = recorded.encrypted_content[16:32]
+    before = bytes(15) + bytes((guess,))
+    return replace(recorded, iv=before, encrypted_content=block)
+
+
+def recorded_envelope() -> Envelope:
+    """Return a request's envelope as somebody on the network has it, without its key."""
+    key, iv = bytes(range(16)), bytes(16)
+    ciphertext = encrypt(ContentEncryptionAlgorithm.AES128_CBC, key, iv, responders.csr().der)
+    encrypted_key = keys.provider().encrypt_key(
+        GOOD.recipient.public_key, key, KeyEncryptionAlgorithm.RSA_PKCS1_V15
+    )
+    return replace(GOOD, encrypted_content=ciphertext, encrypted_key=encrypted_key)
+
+
+def test_a_naive_server_says_what_went_wrong() -> None:
+    said = {name: naive_answer(envelope) for name, envelope in BROKEN.items()}
+    assert len(set(said.values())) == 4
+    assert naive_answer(GOOD) == "issued"
+
+
+@pytest.mark.conforms("S-06", "E-16")
+def test_a_naive_server_decrypts_for_anybody() -> None:
+    """The attack works: of 256 guesses one has the right padding, and gives a byte away.
+
+    The same guesses tell nothing where all answers are alike.
+    """
+    recorded = recorded_envelope()
+    assert recorded.encrypted_content is not None
+    naive = [naive_answer(with_guess(recorded, guess)) for guess in range(256)]
+    right = [guess for guess, said in enumerate(naive) if said != "the padding is wrong"]
+    # Besides the padding of one byte, that of two and so on may fit, but seldom.
+    assert 1 <= len(right) <= 3
+    last_of_first_block = recorded.encrypted_content[15]
+    guessed = {1 ^ guess ^ last_of_first_block for guess in right}
+    assert responders.csr().der[31] in guessed
+    # Ours, asked the right guess and some wrong ones: the attacker learns nothing from it.
+    answers = [answer(with_guess(recorded, guess)) for guess in (right[0], *range(0, 256, 16))]
+    assert all(other == answers[0] for other in answers)
+
+
+@pytest.mark.conforms("S-06", "E-16")
+@pytest.mark.parametrize("provider", [OscryptoProvider(), PycaProvider()], ids=lambda p: p.name)
+def test_a_client_has_one_error_for_all(provider: CryptoProvider) -> None:
+    """A reply is signed, so this is the CA's own mistake; even so it looks the same."""
+    identity = replace(keys.client(), key=provider.load_private_key(plain_key()))
+    seen = set()
+    for envelope in BROKEN.values():
+        sent = pkcs_req(csr(), identity=identity, ca=trusted_ca(), provider=provider)
+        content = replace(envelope, recipient=identity.certificate).encode()
+        reply = reply_to(sent.message, pki_status="0", content=content)
+        with pytest.raises(DecryptionFailed) as caught:
+            sent.receive(reply.encode())
+        error = caught.value
+        # The garbage has other bytes; what is said about it has not.
+        seen.add((str(error), repr(error), repr(vars(error)), error.__cause__, error.__context__))
+    assert len(seen) == 1
+
+
+def plain_key() -> bytes:
+    return OscryptoProvider().dump_private_key(keys.client().key)
 
 
 @pytest.mark.conforms("S-06", "E-16")
