@@ -137,7 +137,7 @@ def answer_with_certificate() -> bytes:
 
     query = parse_pki_message(harnesses.certificate_query().message)
     return encode_cert_rep(
-        CertRep(pki_status=PkiStatus.SUCCESS, certificates=(glass.issued().certificate,)),
+        CertRep(pki_status=PkiStatus.SUCCESS, certificates=(glass.issued().certificate.der,)),
         request=query.verify_possession(provider=glass.PROVIDER),
         sender_nonce=bytes(16),
         identity=glass.identity("ca"),

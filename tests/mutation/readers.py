@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pyscep.algorithms import ContentEncryptionAlgorithm
-from pyscep.certificates import Certificate
+from pyscep.certificates import Certificate, parse_certificate
 from pyscep.errors import ScepError
 from pyscep.exchange import CertificateQuery, CrlQuery, Exchange
 from pyscep.identifiers import IssuerAndSerialNumber
@@ -110,7 +110,11 @@ def _summary(reply: CertRep) -> object:
     """Return what does not change each time: whom something is issued to, not its number."""
     if reply.pki_status is PkiStatus.FAILURE:
         return Rejected(f"failInfo {reply.fail_info}")
-    return reply.pki_status, [_essence(c) for c in reply.certificates], reply.crl is not None
+    return (
+        reply.pki_status,
+        [_essence(parse_certificate(each)) for each in reply.certificates],
+        reply.crl is not None,
+    )
 
 
 def _essence(certificate: Certificate) -> tuple[object, ...]:
