@@ -17,7 +17,7 @@ from pyscep.cli.program import command_helps
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS.parent))
 
-from tools import conformance, reference, testkit  # noqa: E402  # found by the line above
+from tools import conformance, performance, reference, testkit  # noqa: E402  # found by the line above
 
 SETUP = configparser.ConfigParser()
 SETUP.read(DOCS.parent / "setup.cfg", encoding="utf-8")
@@ -79,7 +79,12 @@ def write_module_pages(_app: Sphinx) -> None:
 
 def write_generated_pages(_app: Sphinx) -> None:
     """Write the pages that are made of the checklist, the tests and the code itself."""
-    pages = {"conformance.rst": conformance.page(), **reference.pages(), **testkit.pages()}
+    pages = {
+        "conformance.rst": conformance.page(),
+        **performance.pages(),
+        **reference.pages(),
+        **testkit.pages(),
+    }
     for name, text in pages.items():
         write(DOCS / "reference" / name, text)
 

@@ -1,0 +1,97 @@
+"""What can be counted and has no noise: function calls, operations, keys loaded, memory, modules.
+
+The tests under ``tests/contract`` hold these counts against the goals.
+"""
+
+from __future__ import annotations
+
+import cProfile
+import json
+import os
+import pstats
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from pyscep.crypto.oscrypto_loader import load_oscrypto
+
+ROOT = Path(__file__).parents[1]
+LOADERS = ("load_private_key", "load_public_key", "load_certificate")
+RSA = {
+    "sign": "rsa_pkcs1v15_sign",
+    "verify": "rsa_pkcs1v15_verify",
+    "encrypt": "rsa_pkcs1v15_encrypt",
+    "decrypt": "rsa_pkcs1v15_decrypt",
+}
+
+
+def calls(work: Callable[[], object]) -> int:
+    """Return how many function calls *work* makes once everything is loaded."""
+    work()
+    profile = cProfile.Profile()
+    profile.enable()
+    work()
+    profile.disable()
+    return int(pstats.Stats(profile).total_calls)  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _counting(names: dict[str, str]) -> Iterator[Counter[str]]:
+    module = load_oscrypto().asymmetric
+    counted: Counter[str] = Counter()
+
+    def wrap(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def counting(*arguments: object) -> object:
+            counted[name] += 1
+            return function(*arguments)
+
+        return counting
+
+    replaced: dict[str, Any] = {
+        attribute: wrap(name, getattr(module, attribute)) for name, attribute in names.items()
+    }
+    with mock.patch.multiple(module, **replaced):
+        yield counted
+
+
+def rsa_operations(work: Callable[[], object]) -> dict[str, int]:
+    """Return how often *work* lets oscrypto sign, verify, encrypt and decrypt."""
+    work()
+    with _counting(RSA) as counted:
+        work()
+    return dict(counted)
+
+
+def loads(work: Callable[[], object]) -> int:
+    """Return how many keys and certificates *work* lets oscrypto load once it was done before."""
+    work()
+    with _counting({name: name for name in LOADERS}) as counted:
+        work()
+    return counted.total()
+
+
+# ------------------------------------------------------------------------------------ processes
+
+
+def run(program: str, *arguments: str) -> dict[str, Any]:
+    """Run one of the programs of this folder in a fresh process, and return what it prints.
+
+    Its modules are compiled beforehand, as in any installation.
+    """
+    command = [sys.executable, str(ROOT / "benchmarks" / "programs" / program), *arguments]
+    answer = subprocess.run(
+        command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=True
+    )
+    result: dict[str, Any] = json.loads(answer.stdout)
+    return result
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a process that finds, and keeps, compiled modules."""
+    inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    return {**inherited, "PYTHONPATH": str(ROOT)}
