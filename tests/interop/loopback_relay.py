@@ -37,6 +37,9 @@ def relay(outside: socket.socket, port: int) -> None:
         suppress(ConnectionRefusedError),
         socket.create_connection(("127.0.0.1", port)) as inside,
     ):
+        for connection in (outside, inside):
+            # What comes in pieces goes on in pieces, without waiting for the other side's word.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         replies = Thread(target=pump, args=(inside, outside), daemon=True)
         replies.start()
         pump(outside, inside)
