@@ -15,6 +15,7 @@ from wsgiref.util import setup_testing_defaults
 import pytest
 
 import pyscep
+from pyscep.errors import TransportError
 from pyscep.handlers import (
     ApprovalHandler,
     EnrolmentRequest,
@@ -22,6 +23,7 @@ from pyscep.handlers import (
     SignerTrust,
     static_challenge,
 )
+from pyscep.http import get_ca_cert
 from pyscep.memory_store import MemoryStore
 from pyscep.responder import Responder
 from pyscep.testing import EphemeralCa, ScepServer
@@ -35,6 +37,7 @@ TESTED = {
     "device_test",
     "enrol",
     "faulty_server",
+    "firmware",
     "hardware_key",
     "intune_gateway",
     "legacy_server",
@@ -110,6 +113,25 @@ def test_sans_io(
     main: Callable[[list[str]], None] = program("sans_io")["main"]
     main([server.url, authority.root.sha256_fingerprint, "secret"])
     assert capsys.readouterr().out == "Success\n"
+
+
+def test_firmware(server: ScepServer, authority: EphemeralCa) -> None:
+    command = [sys.executable, str(EXAMPLES / "firmware.py"), server.url]
+    answer = subprocess.run(
+        [*command, authority.root.sha256_fingerprint, "secret"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert answer.stdout == "Success without requests\n"
+
+
+def test_firmware_without_a_server() -> None:
+    send = program("firmware")["send"]
+    with pytest.raises(TransportError, match="cannot be reached") as caught:
+        send(get_ca_cert("http://127.0.0.1:1/scep"))
+    assert (caught.value.url, caught.value.timed_out) == ("http://127.0.0.1:1/scep", False)
 
 
 def test_enrol(
