@@ -28,6 +28,7 @@ from pyscep.limits import DEFAULT_LIMITS, Limits
 DATA = "1.2.840.113549.1.7.1"
 SIGNED_DATA = "1.2.840.113549.1.7.2"
 ENVELOPED_DATA = "1.2.840.113549.1.7.3"
+PWRI_KEK = "1.2.840.113549.1.9.16.3.9"
 
 # CMS signed attributes (RFC 5652 section 11, RFC 6211).
 CONTENT_TYPE = "1.2.840.113549.1.9.3"

@@ -1,8 +1,8 @@
-"""CMS EnvelopedData as SCEP uses it: content encrypted to one RSA certificate.
+"""CMS EnvelopedData as SCEP uses it: content encrypted to one certificate, or with a password.
 
-Key transport (RSA) is written and read. The other kinds of recipients are recognised and refused
-by name: a password recipient, which RFC 8894 section 3.1 has for keys that cannot decrypt, key
-agreement, and the rest (E-28).
+Key transport (RSA) is written and read, and so are password recipients, which RFC 8894 section 3.1
+has for keys that cannot decrypt (see :mod:`pyscep.cms_password`). The other kinds of recipients are
+recognised and refused by name: key agreement and the rest (E-28).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Union
+from typing import NoReturn, Union
 
 from pyscep import asn1, der
 from pyscep.algorithms import (
@@ -26,11 +26,11 @@ from pyscep.algorithms import (
     refuse_oid,
 )
 from pyscep.certificates import Certificate, Identity
+from pyscep.cms_password import PasswordRecipient, password_recipient_info, require_readable
 from pyscep.crypto import CryptoProvider
 from pyscep.errors import (
     DecodeError,
     DecryptionFailed,
-    KeyCapabilityError,
     MessageError,
     UnsupportedError,
     WeakAlgorithm,
@@ -47,7 +47,7 @@ STANDARD_CIPHERS: frozenset[ContentEncryptionAlgorithm] = frozenset(
 
 
 class RecipientKind(Enum):
-    """The kinds of RecipientInfo that are recognised and not read, by their tag."""
+    """The kinds of RecipientInfo besides key transport, by their tag."""
 
     KEY_AGREEMENT = der.context(1)
     KEY_ENCRYPTION_KEY = der.context(2)
@@ -74,14 +74,14 @@ class KeyTransRecipient:
 class OtherRecipient:
     """A recipient of a kind that is not read.
 
-    Source: RFC 5652 section 6.2; E-04, E-28.
+    Source: RFC 5652 section 6.2; E-28.
     """
 
     kind: RecipientKind
     """Which kind."""
 
 
-Recipient = Union[KeyTransRecipient, OtherRecipient]
+Recipient = Union[KeyTransRecipient, PasswordRecipient, OtherRecipient]
 """Any RecipientInfo."""
 
 
@@ -104,25 +104,37 @@ class EnvelopedData:
     def decrypt(
         self,
         identities: Sequence[Identity],
+        passwords: Sequence[str] = (),
         *,
         provider: CryptoProvider,
         ciphers: AbstractSet[ContentEncryptionAlgorithm] = STANDARD_CIPHERS,
     ) -> bytes:
-        """Decrypt for the first recipient that is one of *identities*.
+        """Decrypt for the first recipient that is one of *identities*, else with a password.
 
         A content key that cannot be decrypted is replaced by a random one, so that nobody learns
-        whether key, padding or length was wrong.
+        whether key, padding, length or password was wrong.
 
+        :param passwords: each is tried on the first password recipient, if no recipient is one of
+            *identities*.
         :param ciphers: the content ciphers that the caller is willing to read.
         :raises MessageError: encrypted to somebody else.
         :raises WeakAlgorithm: a cipher that is not in *ciphers*.
         :raises UnsupportedError: a cipher, key encryption or recipient that is not supported.
+        :raises DecodeError: a malformed algorithm or password recipient.
+        :raises LimitExceeded: a key derivation that takes too long.
         :raises DecryptionFailed: for whatever other reason.
 
-        Source: RFC 5652 section 6; E-09, E-12, E-14, E-16, E-18, A-18, S-06.
+        Source: RFC 5652 section 6; E-04, E-09, E-12, E-14, E-16, E-18, A-18, S-06.
         """
         cipher = self.content_encryption_algorithm(ciphers)
-        recipient, identity = self._select(identities)
+        chosen = self._select(identities, passwords)
+        if isinstance(chosen, PasswordRecipient):
+            iv = self._read_iv(cipher)
+            content_key = chosen.content_key(
+                passwords, size=cipher.key_size, ciphers=ciphers, provider=provider
+            )
+            return provider.decrypt_content(content_key, iv, self.encrypted_content, cipher)
+        recipient, identity = chosen
         return self._open(recipient, identity.key, cipher, provider)
 
     def decrypt_with_key(
@@ -175,39 +187,37 @@ class EnvelopedData:
         Source: E-12, E-14, S-05.
         """
         cipher = content_encryption_algorithm_from_oid(self.content_encryption_oid)
-        if cipher not in ciphers:
-            raise WeakAlgorithm(
-                f"The content is encrypted with {cipher.name}, which is not read by default; "
-                "configure the peer for AES, or allow it with ReplyRules(read_legacy_ciphers="
-                f"{{ContentEncryptionAlgorithm.{cipher.name}}}).",
-                algorithm=cipher.name,
-                argument="read_legacy_ciphers",
-            )
+        require_readable(cipher, ciphers, "content")
         return cipher
 
-    def addressee(self, identities: Sequence[Identity]) -> Identity:
-        """Return the first of *identities* that it is encrypted to.
+    def addressee(
+        self, identities: Sequence[Identity], passwords: Sequence[str] = ()
+    ) -> Identity | None:
+        """Return the first of *identities* that it is encrypted to; ``None`` is for a password.
 
         :raises MessageError: encrypted to somebody else.
         :raises UnsupportedError: a kind of recipient that is not supported.
 
         Source: RFC 5652 section 6.2; E-18, N-07, A-18.
         """
-        return self._select(identities)[1]
+        chosen = self._select(identities, passwords)
+        return None if isinstance(chosen, PasswordRecipient) else chosen[1]
 
-    def _select(self, identities: Sequence[Identity]) -> tuple[KeyTransRecipient, Identity]:
+    def _select(
+        self, identities: Sequence[Identity], passwords: Sequence[str]
+    ) -> tuple[KeyTransRecipient, Identity] | PasswordRecipient:
         transported = [r for r in self.recipients if isinstance(r, KeyTransRecipient)]
         for recipient in transported:
             for identity in identities:
                 if recipient.identifier.names(identity.certificate):
                     return recipient, identity
-        others = [r.kind for r in self.recipients if isinstance(r, OtherRecipient)]
+        # One message has one recipient (E-20); more would only be more work for a server.
+        protected = [r for r in self.recipients if isinstance(r, PasswordRecipient)]
+        if protected and passwords:
+            return protected[0]
+        others = [r for r in self.recipients if not isinstance(r, KeyTransRecipient)]
         if others and not transported:
-            raise UnsupportedError(
-                f"The envelope is for a recipient of kind {others[0].name}, which is not "
-                "supported; use RSA keys on both sides.",
-                algorithm=others[0].name,
-            )
+            _refuse_kind(others[0])
         raise MessageError(
             "The envelope is encrypted to "
             f"{', '.join(str(r.identifier) for r in transported) or 'nobody'}, but this side is "
@@ -223,6 +233,17 @@ class EnvelopedData:
                 f"The IV of the envelope has {len(iv)} bytes instead of {cipher.block_size}."
             )
         return iv
+
+
+def _refuse_kind(recipient: PasswordRecipient | OtherRecipient) -> NoReturn:
+    if isinstance(recipient, PasswordRecipient):
+        kind, why = RecipientKind.PASSWORD, "and there is no password to open it with"
+    else:
+        kind, why = recipient.kind, "which is not supported"
+    raise UnsupportedError(
+        f"The envelope is for a recipient of kind {kind.name}, {why}; use RSA keys on both sides.",
+        algorithm=kind.name,
+    )
 
 
 def _decrypt_key(
@@ -244,22 +265,32 @@ def _decrypt_key(
 # ---------------------------------------------------------------------------------------- writing
 
 
+def needs_password(recipient: Certificate) -> bool:
+    """Whether nothing can be encrypted to its key, so that a password has to do.
+
+    Source: RFC 8894 section 3.1; E-03, E-04, E-05.
+    """
+    return recipient.key_type is not KeyType.RSA
+
+
 @hides_locals
 def envelop(
     content: bytes,
     *,
     recipient: Certificate,
+    password: str | None = None,
     content_encryption_algorithm: ContentEncryptionAlgorithm,
     key_encryption_algorithm: KeyEncryptionAlgorithm = KeyEncryptionAlgorithm.RSA_PKCS1_V15,
     provider: CryptoProvider,
 ) -> bytes:
     """Return a ContentInfo with an EnvelopedData for one recipient, under a fresh key and IV.
 
-    :raises KeyCapabilityError: the recipient's key is not RSA.
+    :param password: used if, and only if, the recipient's key cannot decrypt.
+    :raises KeyCapabilityError: it cannot, and the password is missing or short.
     :raises WeakAlgorithm: single DES.
     :raises UnsupportedError: the provider lacks an algorithm.
 
-    Source: RFC 5652 section 6; E-01, E-03, E-07, E-08, E-10, E-12, E-15, E-17, G-24.
+    Source: RFC 5652 section 6; E-01, E-03 to E-08, E-10, E-12, E-15, E-17, G-24.
     """
     cipher = content_encryption_algorithm
     if cipher is ContentEncryptionAlgorithm.DES_CBC:
@@ -267,23 +298,18 @@ def envelop(
             "Single DES is never sent (RFC 8894 section 2.9); use AES128_CBC.",
             algorithm=cipher.name,
         )
-    if recipient.key_type is not KeyType.RSA:
-        raise KeyCapabilityError(
-            f"The certificate of {recipient.subject} has no RSA key, so nothing can be encrypted "
-            "to it; the CA needs an RSA certificate for encryption.",
-            argument="recipient",
-        )
     content_key = provider.random_bytes(cipher.key_size)
     iv = provider.random_bytes(cipher.block_size)
-    encrypted_key = provider.encrypt_key(
-        recipient.public_key, content_key, key_encryption_algorithm
-    )
-    recipient_info = der.sequence(
-        der.integer(0),
-        recipient.issuer_and_serial_number,
-        _key_encryption_identifier(key_encryption_algorithm),
-        der.octet_string(encrypted_key),
-    )
+    by_password = needs_password(recipient)
+    if by_password:
+        name = str(recipient.subject)
+        recipient_info = password_recipient_info(
+            content_key, password, recipient=name, cipher=cipher, provider=provider
+        )
+    else:
+        recipient_info = _key_trans_recipient_info(
+            content_key, recipient, key_encryption_algorithm, provider
+        )
     encrypted_content_info = der.sequence(
         der.oid(asn1.DATA),
         der.sequence(der.oid(cipher.oid), der.octet_string(iv)),
@@ -293,9 +319,25 @@ def envelop(
         ),
     )
     enveloped_data = der.sequence(
-        der.integer(0), der.set_of((recipient_info,)), encrypted_content_info
+        der.integer(3 if by_password else 0),
+        der.set_of((recipient_info,)),
+        encrypted_content_info,
     )
     return der.sequence(der.oid(asn1.ENVELOPED_DATA), der.explicit(0, enveloped_data))
+
+
+def _key_trans_recipient_info(
+    content_key: bytes,
+    recipient: Certificate,
+    algorithm: KeyEncryptionAlgorithm,
+    provider: CryptoProvider,
+) -> bytes:
+    return der.sequence(
+        der.integer(0),
+        recipient.issuer_and_serial_number,
+        _key_encryption_identifier(algorithm),
+        der.octet_string(provider.encrypt_key(recipient.public_key, content_key, algorithm)),
+    )
 
 
 def _key_encryption_identifier(algorithm: KeyEncryptionAlgorithm) -> bytes:
@@ -380,6 +422,8 @@ def _read_recipients(reader: der.Reader, limits: Limits) -> tuple[Recipient, ...
         kind = _RECIPIENT_KINDS.get(reader.peek() or 0)
         if kind is None:
             recipients.append(_read_key_trans(reader.enter(), limits))
+        elif kind is RecipientKind.PASSWORD:
+            recipients.append(PasswordRecipient(octets=reader.read_raw(), _limits=limits))
         else:
             reader.read_raw()
             recipients.append(OtherRecipient(kind=kind))

@@ -83,6 +83,9 @@ class UsageError(ScepError):
 class KeyCapabilityError(UsageError):
     """The key cannot do what this step needs; raised before anything is sent."""
 
+    # badAlg: to a server it is a client's key, and there is no way to answer it (E-26).
+    fail_info_hint: ClassVar[int] = 0
+
 
 class ProtocolError(ScepError):
     """The peer broke a rule.

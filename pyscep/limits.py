@@ -39,7 +39,10 @@ class Limits:
     nonce_size: int = 256
     """Bytes in a nonce of the peer; RFC 8894 says 16, deployed clients vary (M-26)."""
     kdf_iterations: int = 1_000_000
-    """PBKDF2 iterations in input."""
+    """PBKDF2 iterations in a file."""
+    message_kdf_iterations: int = 100_000
+    """PBKDF2 iterations in a message, for each password that is tried; fewer than in a file, as a
+    server computes them for strangers."""
     rsa_bits_min: int = 1024
     """Smallest RSA key that is used for anything."""
     rsa_bits_max: int = 8192

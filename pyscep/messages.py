@@ -164,6 +164,9 @@ class CertRep:
     """For FAILURE: why."""
     fail_info_text: str | None = None
     """For FAILURE: why, for people (M-24)."""
+    challenge_password: str | None = field(default=None, repr=False)
+    """That of the request, which a SUCCESS is encrypted with if the client's key cannot decrypt; it
+    is not part of the message (E-04)."""
 
     @property
     def message_type(self) -> MessageType:

@@ -45,7 +45,7 @@ from pyscep.errors import (
     UsageError,
 )
 from pyscep.limits import DEFAULT_LIMITS, Limits
-from pyscep.messages import CertRep, MessageType, PkiStatus, Request
+from pyscep.messages import CertRep, MessageType, PKCSReq, PkiStatus, RenewalReq, Request
 from pyscep.secrecy import hides_locals
 
 NONCE_SIZE = 16
@@ -66,23 +66,31 @@ def encode_request(
     digest_algorithm: DigestAlgorithm,
     key_encryption_algorithm: KeyEncryptionAlgorithm = KeyEncryptionAlgorithm.RSA_PKCS1_V15,
     certificates: Sequence[Certificate] = (),
+    challenge_password: str | None = None,
     provider: CryptoProvider | None = None,
 ) -> bytes:
     """Return a request as a pkiMessage: enveloped to *recipient*, signed by *identity*.
 
+    A recipient whose key cannot decrypt gets it encrypted with the challenge password.
+
     :param transaction_id: characters of PrintableString only.
     :param sender_nonce: 16 random bytes, new for each message.
     :param certificates: further certificates to send along, after that of *identity*.
+    :param challenge_password: for a poll, that of its request; requests have their own.
     :raises UsageError: a transaction_id that cannot be encoded.
-    :raises KeyCapabilityError: a key that cannot do its part.
+    :raises KeyCapabilityError: a key that cannot do its part, and no challenge password that does.
     :raises WeakAlgorithm: single DES.
 
-    Source: RFC 8894 section 3.2; M-01, M-02, M-12, M-14 to M-16, M-25, M-30, M-31, E-15, H-15.
+    Source: RFC 8894 section 3.2; M-01, M-02, M-12, M-14 to M-16, M-25, M-30, M-31, E-04 to E-06,
+        E-15, E-26, H-15.
     """
     chosen = provider or default_provider()
+    if isinstance(message, (PKCSReq, RenewalReq)):
+        challenge_password = message.csr.challenge_password
     envelope = envelop(
         message.encode(),
         recipient=recipient,
+        password=challenge_password,
         content_encryption_algorithm=content_encryption_algorithm,
         key_encryption_algorithm=key_encryption_algorithm,
         provider=chosen,
@@ -118,9 +126,11 @@ def encode_cert_rep(
     :param identity: the CA's, or the RA's for signing.
     :param empty_content: what FAILURE and PENDING carry; ``None`` for nothing at all, as RFC 8894
         has it; ``b""`` for clients that crash without an eContent.
-    :raises KeyCapabilityError: the signer's key cannot receive an envelope.
+    :raises KeyCapabilityError: the signer's key cannot decrypt, and the challenge password of
+        *message* is missing or short.
 
-    Source: RFC 8894 sections 3.2.1 and 3.3.2; M-13, M-26, M-29, X-12, E-20, A-01, A-05, A-06.
+    Source: RFC 8894 sections 3.2.1 and 3.3.2; M-13, M-26, M-29, X-12, E-04, E-05, E-20, A-01, A-05,
+        A-06.
     """
     chosen = provider or default_provider()
     attributes = [
@@ -139,6 +149,7 @@ def encode_cert_rep(
         content = envelop(
             content,
             recipient=request.signer,
+            password=message.challenge_password,
             content_encryption_algorithm=content_encryption_algorithm,
             key_encryption_algorithm=key_encryption_algorithm,
             provider=chosen,
@@ -184,8 +195,9 @@ class MessageData:
     """The messageData; in a request it may hold the challenge password."""
     content_encryption_algorithm: ContentEncryptionAlgorithm
     """The cipher that the sender chose."""
-    recipient: Certificate
-    """Which of the receiver's certificates it was encrypted to (N-07)."""
+    recipient: Certificate | None
+    """Which of the receiver's certificates it was encrypted to (N-07); ``None`` if it was encrypted
+    with a password."""
 
     def __reduce__(self) -> NoReturn:
         raise UsageError(
@@ -255,6 +267,7 @@ class VerifiedMessage:
     def decrypt(
         self,
         identities: Sequence[Identity],
+        passwords: Sequence[str] = (),
         *,
         ciphers: AbstractSet[ContentEncryptionAlgorithm] = STANDARD_CIPHERS,
         provider: CryptoProvider | None = None,
@@ -262,19 +275,21 @@ class VerifiedMessage:
         """Decrypt the envelope.
 
         :param identities: all that this side could be addressed as.
+        :param passwords: what it could be encrypted with, if this side's key cannot decrypt.
         :param ciphers: the content ciphers that the caller is willing to read.
         :raises MessageError: no content, or encrypted to somebody else.
         :raises DecodeError: no envelope.
+        :raises LimitExceeded: a key derivation that takes too long.
         :raises WeakAlgorithm: a cipher that is not in *ciphers*.
         :raises UnsupportedError: an unsupported cipher, key encryption or recipient.
         :raises DecryptionFailed: for whatever other reason.
 
-        Source: RFC 8894 section 3.2.2; E-16, S-06, S-07.
+        Source: RFC 8894 section 3.2.2; E-04, E-16, S-06, S-07.
         """
         envelope = self.envelope()
-        identity = envelope.addressee(identities)
+        identity = envelope.addressee(identities, passwords)
         plain = envelope.decrypt(
-            (identity,), provider=provider or default_provider(), ciphers=ciphers
+            identities, passwords, provider=provider or default_provider(), ciphers=ciphers
         )
         # Padding that happens to fit leaves garbage; it must look like any other failure (E-16).
         if not _is_one_sequence(plain):
@@ -282,7 +297,7 @@ class VerifiedMessage:
         return MessageData(
             octets=plain,
             content_encryption_algorithm=envelope.content_encryption_algorithm(ciphers),
-            recipient=identity.certificate,
+            recipient=None if identity is None else identity.certificate,
         )
 
 

@@ -51,7 +51,7 @@ _OTHER_KEY_TYPES = {
     RSASSA_PSS_OID: "RSASSA-PSS",
 }
 _PBES2_OID = "1.2.840.113549.1.5.13"
-_PBKDF2_OID = "1.2.840.113549.1.5.12"
+PBKDF2_OID = "1.2.840.113549.1.5.12"
 _PBE_SHA1_3DES_OID = "1.2.840.113549.1.12.1.3"
 _OTHER_PASSWORD_SCHEMES = {
     "1.2.840.113549.1.5.3": "pbeWithMD5AndDES-CBC",
@@ -64,13 +64,15 @@ _OTHER_PASSWORD_SCHEMES = {
     "1.3.6.1.4.1.11591.4.11": "scrypt",
 }
 _HMAC_SHA1_OID = "1.2.840.113549.2.7"
-_HMACS = {
+_HMAC_SHA256_OID = "1.2.840.113549.2.9"
+HMACS = {
     _HMAC_SHA1_OID: DigestAlgorithm.SHA1,
     "1.2.840.113549.2.8": DigestAlgorithm.SHA224,
-    "1.2.840.113549.2.9": DigestAlgorithm.SHA256,
+    _HMAC_SHA256_OID: DigestAlgorithm.SHA256,
     "1.2.840.113549.2.10": DigestAlgorithm.SHA384,
     "1.2.840.113549.2.11": DigestAlgorithm.SHA512,
 }
+"""The pseudo-random functions of PBKDF2, by OID."""
 _CONVERT = (
     "write it anew with OpenSSL: openssl pkcs8 -topk8 -v2 aes-256-cbc for a key, openssl pkcs12 "
     "-legacy and then openssl pkcs12 -export for PKCS #12."
@@ -376,29 +378,45 @@ def _pbes2(
 ) -> tuple[bytes, bytes, ContentEncryptionAlgorithm]:
     derivation, encryption = fields.enter(), fields.enter()
     kdf = derivation.read_oid()
-    if kdf != _PBKDF2_OID:
+    if kdf != PBKDF2_OID:
         refuse_scheme(kdf)
     oid = encryption.read_oid()
     cipher = next((known for known in ContentEncryptionAlgorithm if known.oid == oid), None)
     if cipher is None:
         refuse_scheme(oid)
     iv = encryption.read_octet_string()
-    digest, salt, iterations = _pbkdf2_parameters(derivation.enter())
+    prf, salt, iterations = read_pbkdf2_parameters(derivation.enter())
+    if prf not in HMACS:
+        refuse_scheme(prf)
     check_iterations(iterations, tools.limits)
     secret = password_bytes(password)
-    key = hashlib.pbkdf2_hmac(digest.name.lower(), secret, salt, iterations, cipher.key_size)
+    key = hashlib.pbkdf2_hmac(HMACS[prf].name.lower(), secret, salt, iterations, cipher.key_size)
     return key, iv, cipher
 
 
-def _pbkdf2_parameters(fields: der.Reader) -> tuple[DigestAlgorithm, bytes, int]:
+def read_pbkdf2_parameters(fields: der.Reader) -> tuple[str, bytes, int]:
+    """Read the contents of PBKDF2-params: OID of the pseudo-random function, salt, iterations.
+
+    :raises DecodeError: not that structure.
+
+    Source: RFC 8018 appendix A.2; E-25.
+    """
     salt = fields.read_octet_string()
     iterations = fields.read_integer()
     if fields.peek() == der.INTEGER:
         fields.read_integer()  # keyLength: follows from the cipher
     prf = _HMAC_SHA1_OID if fields.at_end else fields.enter().read_oid()
-    if prf not in _HMACS:
-        refuse_scheme(prf)
-    return _HMACS[prf], salt, iterations
+    return prf, salt, iterations
+
+
+def pbkdf2_with_sha256(salt: bytes, iterations: int) -> bytes:
+    """Return the contents of the AlgorithmIdentifier of PBKDF2 with HMAC-SHA-256.
+
+    Source: RFC 8018 appendix A.2; E-25.
+    """
+    prf = der.sequence(der.oid(_HMAC_SHA256_OID), der.null())
+    parameters = der.sequence(der.octet_string(salt), der.integer(iterations), prf)
+    return der.oid(PBKDF2_OID) + parameters
 
 
 def _pkcs12_pbe(
@@ -459,12 +477,10 @@ def encrypt_pkcs8(
     cipher = ContentEncryptionAlgorithm.AES256_CBC
     secret = password_bytes(password)
     key = hashlib.pbkdf2_hmac("sha256", secret, salt, iterations, cipher.key_size)
-    prf = der.sequence(der.oid("1.2.840.113549.2.9"), der.null())
-    parameters = der.sequence(der.octet_string(salt), der.integer(iterations), prf)
     algorithm = der.sequence(
         der.oid(_PBES2_OID),
         der.sequence(
-            der.sequence(der.oid(_PBKDF2_OID), parameters),
+            der.sequence(pbkdf2_with_sha256(salt, iterations)),
             der.sequence(der.oid(cipher.oid), der.octet_string(iv)),
         ),
     )

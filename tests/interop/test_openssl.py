@@ -26,6 +26,7 @@ from pyscep.cms_signed import (
 from pyscep.crl import parse_crl
 from pyscep.errors import (
     DecodeError,
+    DecryptionFailed,
     MessageError,
     MissingAttribute,
     SignatureInvalid,
@@ -493,12 +494,59 @@ def test_oaep_with_sha256_is_named(openssl: OpenSsl) -> None:
     assert caught.value.algorithm == "RSA_OAEP_SHA256"
 
 
-@pytest.mark.conforms("E-04", "E-26", "E-28")
+CHALLENGE = "ein geheimes Wört, das keiner errät"
+
+
+@pytest.mark.conforms("E-04", "E-17", "E-23", "E-24", "E-25")
+@pytest.mark.parametrize("cipher", ["aes128", "aes192", "aes256", "des3"])
+@pytest.mark.parametrize("stream", [(), ("-stream",)])
+@pytest.mark.parametrize("more", [(), ("-recip", "other.pem"), ("-recip", "ec.pem")])
+def test_envelopes_under_passwords_are_read(
+    openssl: OpenSsl, cipher: str, stream: tuple[str, ...], more: tuple[str, ...]
+) -> None:
+    octets = cms_encrypt(openssl, f"-{cipher}", *stream, "-pwri_password", CHALLENGE, *more)
+    ciphers = frozenset(ContentEncryptionAlgorithm)
+    parsed = parse_enveloped_data(octets)
+    assert (
+        parsed.decrypt(
+            (openssl.identity("rsa"),),
+            ("another challenge", CHALLENGE),
+            provider=PROVIDER,
+            ciphers=ciphers,
+        )
+        == CONTENT
+    )
+    with pytest.raises(DecryptionFailed):
+        parsed.decrypt((), ("another challenge",), provider=PROVIDER, ciphers=ciphers)
+
+
+@pytest.mark.conforms("E-04", "E-17", "E-23", "E-24", "E-25")
+@pytest.mark.parametrize(
+    "cipher", [each for each in ContentEncryptionAlgorithm if each.name != "DES_CBC"]
+)
+def test_envelopes_under_passwords_are_opened(
+    openssl: OpenSsl, cipher: ContentEncryptionAlgorithm
+) -> None:
+    octets = envelop(
+        CONTENT,
+        recipient=openssl.identity("ec").certificate,
+        password=CHALLENGE,
+        content_encryption_algorithm=cipher,
+        provider=PROVIDER,
+    )
+    opening = ("cms", "-decrypt", "-binary", "-inform", "DER")
+    assert openssl(*opening, "-pwri_password", CHALLENGE, stdin=octets) == CONTENT
+    printed = openssl("cms", "-cmsout", "-print", "-inform", "DER", stdin=octets).decode()
+    assert "d.pwri:" in printed
+    assert "hmacWithSHA256" in printed
+    assert "version: 3" in printed
+
+
+@pytest.mark.conforms("E-28")
 @pytest.mark.parametrize(
     ("options", "kind"),
     [
         (("-recip", "ec.pem"), RecipientKind.KEY_AGREEMENT),
-        (("-pwri_password", "s3cret"), RecipientKind.PASSWORD),
         (
             ("-secretkey", "00112233445566778899aabbccddeeff", "-secretkeyid", "01"),
             RecipientKind.KEY_ENCRYPTION_KEY,

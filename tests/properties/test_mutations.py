@@ -18,12 +18,14 @@ from pyscep.crl import parse_crl
 from pyscep.errors import ScepError
 from pyscep.extensions import parse_general_name
 from pyscep.http import HttpRequest, decode_get_message
+from pyscep.limits import Limits
 from pyscep.names import parse_name
 from pyscep.pkcs10 import parse_csr
 from pyscep.pki_message import parse_pki_message
 from pyscep.transaction import Transaction, require_success
-from tests.helpers import responders
+from tests.helpers import password_recipient, responders
 from tests.helpers.message_factory import Envelope, degenerate
+from tests.helpers.password_recipient import PASSWORD, PasswordRecipientInfo
 from tests.helpers.tlv import Node, parse
 
 RESPONDER = responders.new_responder()
@@ -31,6 +33,7 @@ EXCHANGE = responders.begin(RESPONDER, transaction_id="T1")
 REPLY = RESPONDER.answer(EXCHANGE.message)
 ISSUED = require_success(EXCHANGE.receive(REPLY)).certificate
 ENVELOPE = Envelope(recipient=ISSUED, content=b"content").encode()
+UNDER_PASSWORD = password_recipient.envelope(PasswordRecipientInfo().encode(), content=b"a content")
 
 Parser = Callable[[bytes], object]
 
@@ -39,10 +42,18 @@ def read_text(octets: bytes) -> Transaction:
     return Transaction.from_json(octets.decode("latin-1"))
 
 
+def open_with_password(octets: bytes) -> bytes:
+    # Iterations that a mutation has made many would only take time.
+    limits = Limits(message_kdf_iterations=1000)
+    parsed = parse_enveloped_data(octets, limits=limits)
+    return parsed.decrypt((), [PASSWORD], provider=RESPONDER.provider)
+
+
 PARSERS: dict[str, tuple[Parser, bytes]] = {
     "pkiMessage": (parse_pki_message, EXCHANGE.message),
     "CertRep": (parse_pki_message, REPLY),
     "EnvelopedData": (parse_enveloped_data, ENVELOPE),
+    "envelope under a password": (open_with_password, UNDER_PASSWORD),
     "certificates": (
         parse_ca_certificates,
         degenerate([ISSUED.der, RESPONDER.authority.issuer.der]),

@@ -73,6 +73,29 @@ def test_envelopes(content: bytes, cipher: ContentEncryptionAlgorithm) -> None:
 
 
 @given(
+    content=st.binary(max_size=3000),
+    password=st.text(st.characters(exclude_categories=["Cs"]), min_size=16, max_size=60),
+    others=st.lists(st.text(max_size=20), max_size=2),
+    cipher=st.sampled_from(AES),
+)
+@settings(max_examples=40, deadline=None)
+@pytest.mark.conforms("E-23", "E-24")
+def test_envelopes_under_passwords(
+    content: bytes, password: str, others: list[str], cipher: ContentEncryptionAlgorithm
+) -> None:
+    octets = envelop(
+        content,
+        recipient=keys.ec_client().certificate,
+        password=password,
+        content_encryption_algorithm=cipher,
+        provider=keys.provider(),
+    )
+    passwords = [*others, password]
+    parsed = parse_enveloped_data(octets)
+    assert parsed.decrypt((), passwords, provider=keys.provider()) == content
+
+
+@given(
     transaction_id=IDS,
     cipher=st.sampled_from(AES),
     digest=st.sampled_from(SHA2),

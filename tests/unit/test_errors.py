@@ -101,6 +101,7 @@ HINTS = {
     CertificateMismatch: FailInfo.BAD_CERT_ID,
     WeakAlgorithm: FailInfo.BAD_ALG,
     UnsupportedError: FailInfo.BAD_ALG,
+    KeyCapabilityError: FailInfo.BAD_ALG,
 }
 
 # These have one text of their own.

@@ -34,8 +34,20 @@ from pyscep.errors import (
     UsageError,
     WeakAlgorithm,
 )
+from pyscep.identifiers import IssuerAndSerialNumber
 from pyscep.limits import Limits
-from pyscep.messages import CertRep, FailInfo, MessageType, PKCSReq, PkiStatus, RenewalReq
+from pyscep.messages import (
+    CertPoll,
+    CertRep,
+    FailInfo,
+    GetCert,
+    GetCRL,
+    MessageType,
+    PKCSReq,
+    PkiStatus,
+    RenewalReq,
+    Request,
+)
 from pyscep.pkcs10 import build_csr
 from pyscep.pki_message import (
     NONCE_SIZE,
@@ -107,7 +119,7 @@ def enrolment() -> PKCSReq:
 
 def encoded_request(
     *,
-    message: PKCSReq | RenewalReq | None = None,
+    message: Request | None = None,
     transaction_id: str = TRANSACTION_ID,
     identity: Identity | None = None,
     recipient: Certificate | None = None,
@@ -275,11 +287,61 @@ def test_transaction_id_is_a_printable_string() -> None:
     assert encode_transaction_id("A-1 (b)") == printable("A-1 (b)")
 
 
-def test_nothing_is_encrypted_to_an_ec_key() -> None:
-    with pytest.raises(KeyCapabilityError) as caught:
-        encoded_request(recipient=keys.ec_client().certificate)
+WITHOUT_CHALLENGE = build_csr(subject="CN=sensor-17", key=keys.rsa(1))
 
-    assert caught.value.argument == "recipient"
+
+@pytest.mark.conforms("E-04", "E-05")
+@pytest.mark.parametrize("kind", [PKCSReq, RenewalReq])
+def test_a_key_that_cannot_decrypt_gets_it_under_the_challenge(
+    kind: type[PKCSReq | RenewalReq],
+) -> None:
+    octets = encoded_request(
+        message=kind(csr=enrolment().csr), recipient=keys.ec_client().certificate
+    )
+    verified = parse_pki_message(octets).verify_possession()
+
+    found = verified.decrypt([keys.ec_client()], ["another", SECRET])
+
+    assert found.octets == enrolment().csr.der
+    assert found.recipient is None
+    with pytest.raises(DecryptionFailed):
+        verified.decrypt([keys.ec_client()], ["another"])
+    with pytest.raises(UnsupportedError, match="PASSWORD"):
+        verified.decrypt([keys.ec_client()])
+
+
+@pytest.mark.conforms("E-06", "E-26")
+def test_without_a_challenge_nothing_is_written_to_such_a_key() -> None:
+    messages = (
+        PKCSReq(csr=WITHOUT_CHALLENGE),
+        RenewalReq(csr=WITHOUT_CHALLENGE),
+        CertPoll(issuer=WITHOUT_CHALLENGE.subject, subject=WITHOUT_CHALLENGE.subject),
+        GetCert(identifier=IssuerAndSerialNumber.of(keys.client().certificate)),
+        GetCRL(identifier=IssuerAndSerialNumber.of(keys.client().certificate)),
+    )
+    for message in messages:
+        with pytest.raises(KeyCapabilityError, match=r"CN=sensor-18.* cannot decrypt") as caught:
+            encoded_request(message=message, recipient=keys.ec_client().certificate)
+        assert caught.value.argument == "challenge_password"
+
+
+@pytest.mark.conforms("E-04", "E-26", "E-29")
+def test_replies_to_a_key_that_cannot_decrypt() -> None:
+    asked = verified_request(request(signer=keys.ec_client()))
+    certificates = (keys.ec_client().certificate,)
+    for challenge, error in ((None, "no challenge password"), ("short", "instead of 5")):
+        reply = CertRep(
+            pki_status=PkiStatus.SUCCESS, certificates=certificates, challenge_password=challenge
+        )
+        with pytest.raises(KeyCapabilityError, match=error):
+            encoded_reply(reply, to=asked)
+    reply = replace(reply, challenge_password=SECRET)
+    assert SECRET not in repr(reply)
+    octets = encoded_reply(reply, to=asked)
+    verified = parse_pki_message(octets).verify([keys.ca().certificate])
+    assert verified.decrypt((), [SECRET]).octets == reply.encode()
+    # What has no content needs no password.
+    encoded_reply(CertRep(pki_status=PkiStatus.PENDING), to=asked)
 
 
 @pytest.mark.conforms("E-12")
