@@ -203,14 +203,26 @@ class AsyncClient:
         """
         return await self._run(self._flows.converse(conversation), identity)
 
-    async def poll(self, transaction: Transaction, *, identity: Identity, ca: TrustedCa) -> Reply:
+    async def poll(
+        self,
+        transaction: Transaction,
+        *,
+        identity: Identity,
+        ca: TrustedCa,
+        challenge_password: str | None = None,
+    ) -> Reply:
         """Ask once what has become of a pending request.
 
         See :meth:`pyscep.flows.Flows.poll`.
 
         Source: RFC 8894 section 4.4; P-01.
         """
-        return await self._run(self._flows.poll(transaction, identity=identity, ca=ca), identity)
+        return await self._run(
+            self._flows.poll(
+                transaction, identity=identity, ca=ca, challenge_password=challenge_password
+            ),
+            identity,
+        )
 
     async def get_cert(
         self,
@@ -260,6 +272,7 @@ class AsyncClient:
         now: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         on_attempt: Callable[[Reply], None] | None = None,
+        challenge_password: str | None = None,
     ) -> Reply:
         """Poll until the CA has decided or *schedule* gives up; errors end it at once.
 
@@ -281,7 +294,12 @@ class AsyncClient:
             delay = (due - moment).total_seconds()
             if delay > 0:
                 await sleep(delay)
-            reply = await self.poll(pending.transaction, identity=identity, ca=ca)
+            reply = await self.poll(
+                pending.transaction,
+                identity=identity,
+                ca=ca,
+                challenge_password=challenge_password,
+            )
             if on_attempt is not None:
                 on_attempt(reply)
             if not isinstance(reply, Pending):

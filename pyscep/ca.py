@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pyscep import asn1, der, extensions
-from pyscep.algorithms import KeyType
 from pyscep.certificates import (
     Certificate,
     Chain,
@@ -21,6 +20,7 @@ from pyscep.certificates import (
     is_issued_by,
     parse_certificate,
 )
+from pyscep.cms_enveloped import needs_password
 from pyscep.cms_signed import VerifiedSignedData, parse_degenerate, parse_signed_data
 from pyscep.crypto import CryptoProvider, default_provider
 from pyscep.errors import DecodeError, ProtocolError, UntrustedCa, UsageError
@@ -35,7 +35,7 @@ class TrustedCa:
     Only :meth:`CaCertificates.authenticate`, its loud sibling and
     :func:`parse_next_ca_certificates` make one.
 
-    Source: RFC 8894 section 2.2; G-08, G-09, A-12.
+    Source: RFC 8894 section 2.2; G-08, G-09, G-13, A-12, E-04, E-05.
     """
 
     issuer: Certificate
@@ -43,7 +43,8 @@ class TrustedCa:
     signers: tuple[Certificate, ...]
     """Who may sign replies, the expected one first; nobody else may (A-12)."""
     recipient: Certificate
-    """Whom requests are encrypted to."""
+    """Whom requests are encrypted to. Without an RSA key it cannot decrypt, and is only there to
+    say so: the challenge password encrypts what is sent to this CA (E-04)."""
     chain: Chain
     """From :attr:`issuer` to the root, and what is missing if the root is not there."""
 
@@ -483,8 +484,10 @@ def _assign_roles(pool: _Pool, *, waivers: _Waivers, provider: CryptoProvider) -
     recipients = [
         c
         for c in _fit_for(KeyUsage.KEY_ENCIPHERMENT, registrars, issuer, waivers)
-        if c.key_type is KeyType.RSA
+        if not needs_password(c)
     ]
+    if all(needs_password(c) for c in (issuer, *registrars)):
+        recipients = [issuer]
     if not signers or not recipients:
         missing = "receive requests (RSA, keyEncipherment)" if signers else "sign replies"
         raise UntrustedCa(

@@ -139,14 +139,25 @@ class Client:
         """
         return self._run(self._flows.converse(conversation))
 
-    def poll(self, transaction: Transaction, *, identity: Identity, ca: TrustedCa) -> Reply:
+    def poll(
+        self,
+        transaction: Transaction,
+        *,
+        identity: Identity,
+        ca: TrustedCa,
+        challenge_password: str | None = None,
+    ) -> Reply:
         """Ask once what has become of a pending request.
 
         See :meth:`pyscep.flows.Flows.poll`.
 
         Source: RFC 8894 section 4.4; P-01.
         """
-        return self._run(self._flows.poll(transaction, identity=identity, ca=ca))
+        return self._run(
+            self._flows.poll(
+                transaction, identity=identity, ca=ca, challenge_password=challenge_password
+            )
+        )
 
     def get_cert(
         self,
@@ -194,6 +205,7 @@ class Client:
         now: Callable[[], datetime],
         sleep: Callable[[float], None],
         on_attempt: Callable[[Reply], None] | None = None,
+        challenge_password: str | None = None,
     ) -> Reply:
         """Poll until the CA has decided or *schedule* gives up; errors end it at once.
 
@@ -201,6 +213,7 @@ class Client:
         :param sleep: waits that many seconds.
         :param on_attempt: told each reply; saving ``transaction.to_json()`` there survives a
             restart.
+        :param challenge_password: that of the request, if a key cannot decrypt.
         :returns: Success or Failure, or the last Pending when the schedule has given up.
 
         Source: RFC 8894 section 2.5; P-09, P-11, X-02.
@@ -219,7 +232,12 @@ class Client:
             delay = (due - moment).total_seconds()
             if delay > 0:
                 sleep(delay)
-            reply = self.poll(pending.transaction, identity=identity, ca=ca)
+            reply = self.poll(
+                pending.transaction,
+                identity=identity,
+                ca=ca,
+                challenge_password=challenge_password,
+            )
             if on_attempt is not None:
                 on_attempt(reply)
             if not isinstance(reply, Pending):

@@ -24,7 +24,8 @@ from pyscep.certificates import (
     is_issued_by,
     parse_certificate,
 )
-from pyscep.cms_enveloped import STANDARD_CIPHERS
+from pyscep.cms_enveloped import STANDARD_CIPHERS, needs_password
+from pyscep.cms_password import password_octets
 from pyscep.cms_signed import CertificateBag
 from pyscep.crl import parse_crl
 from pyscep.crypto import CryptoProvider, default_provider
@@ -109,6 +110,8 @@ class _Sent:
     ca: TrustedCa = field(repr=False)
     rules: ReplyRules = field(repr=False)
     provider: CryptoProvider = field(repr=False)
+    passwords: tuple[str, ...] = field(default=(), repr=False)
+    """What the reply has to be encrypted with; none where the identity's key can decrypt (A-18)."""
 
     @property
     def ciphers(self) -> AbstractSet[ContentEncryptionAlgorithm]:
@@ -156,7 +159,9 @@ class _Sent:
             )
 
     def decrypt(self, reply: VerifiedMessage) -> tuple[CertificateBag, ContentEncryptionAlgorithm]:
-        data = reply.decrypt((self.identity,), ciphers=self.ciphers, provider=self.provider)
+        data = reply.decrypt(
+            (self.identity,), self.passwords, ciphers=self.ciphers, provider=self.provider
+        )
         bag = parse_cert_rep_content(data.octets, limits=self.limits)
         return bag, data.content_encryption_algorithm
 
@@ -367,16 +372,19 @@ def pkcs_req(
 ) -> Exchange:
     """Begin an enrolment by shared secret or manual approval.
 
-    :param csr: with the challenge password, if the CA asks for one.
+    :param csr: with the challenge password, if the CA asks for one, or if its key or that of the
+        identity cannot decrypt; then one of 16 random characters or more.
     :param identity: the self-signed certificate for the requested key
         (:func:`pyscep.pkcs10.self_signed_identity`), or an existing certificate for a renewal the
         way NDES has it (C-28).
     :param algorithms: what to send with; see :meth:`pyscep.capabilities.Capabilities.select`.
     :param transaction_id: random if left out.
     :raises UsageError: a self-signed identity with another key than the request.
-    :raises KeyCapabilityError: the identity's key could not open the reply.
+    :raises KeyCapabilityError: the identity's key could not open the reply, or the CA's the
+        request, and no challenge password can stand in.
 
-    Source: RFC 8894 sections 2.3 and 3.3.1; M-18, M-19, R-01, R-02, R-05, W-01, W-09, W-11, C-28.
+    Source: RFC 8894 sections 2.3 and 3.3.1; M-18, M-19, R-01, R-02, R-05, W-01, W-09, W-11,
+        C-28, E-04 to E-06, E-29.
     """
     renewal = not identity.certificate.is_self_issued
     if not renewal and identity.key.public_key != csr.public_key:
@@ -415,9 +423,9 @@ def renewal_req(
         want it all the same.
     :param identity: the existing certificate with *its* key, which also opens the reply.
     :raises UsageError: the identity is self-signed.
-    :raises KeyCapabilityError: the identity's key could not open the reply.
+    :raises KeyCapabilityError: as for :func:`pkcs_req`.
 
-    Source: RFC 8894 sections 2.3 and 3.3.1; R-02, R-15, W-07 to W-11, H-02.
+    Source: RFC 8894 sections 2.3 and 3.3.1; R-02, R-15, W-07 to W-11, H-02, E-26.
     """
     if identity.certificate.is_self_issued:
         raise UsageError(
@@ -444,6 +452,7 @@ def cert_poll(
     *,
     identity: Identity,
     ca: TrustedCa,
+    challenge_password: str | None = None,
     rules: ReplyRules = DEFAULT_RULES,
     provider: CryptoProvider | None = None,
 ) -> Exchange:
@@ -452,9 +461,12 @@ def cert_poll(
     :param transaction: from a :class:`Pending`, perhaps read back from JSON.
     :param identity: the one that signed the first request.
     :param ca: the one that the first request went to.
+    :param challenge_password: that of the first request, needed if the key of either side cannot
+        decrypt; the transaction does not keep it.
     :raises UsageError: another identity or CA, or a transaction that has ended.
+    :raises KeyCapabilityError: a key that cannot decrypt, and no challenge password.
 
-    Source: RFC 8894 section 3.3.3; P-01 to P-03, P-06, P-07, X-05.
+    Source: RFC 8894 section 3.3.3; P-01 to P-03, P-06, P-07, X-05, E-04, E-26.
     """
     if transaction.state is not TransactionState.CERT_REQ_PENDING:
         raise UsageError(
@@ -477,7 +489,7 @@ def cert_poll(
     message = CertPoll(issuer=ca.issuer.subject, subject=transaction.subject)
     counted = replace(transaction, polls=transaction.polls + 1)
     chosen = provider or default_provider()
-    return Exchange(_sent=_send(message, counted, identity, ca, rules, chosen))
+    return Exchange(_sent=_send(message, counted, identity, ca, rules, challenge_password, chosen))
 
 
 def get_cert(
@@ -570,7 +582,10 @@ def _begin(
         issuer_sha256=ca.issuer.sha256_fingerprint,
         algorithms=algorithms,
     )
-    return _send(message, transaction, identity, ca, rules, chosen)
+    challenge_password = (
+        wanted.challenge_password if isinstance(wanted, CertificationRequest) else None
+    )
+    return _send(message, transaction, identity, ca, rules, challenge_password, chosen)
 
 
 def _send(
@@ -579,9 +594,10 @@ def _send(
     identity: Identity,
     ca: TrustedCa,
     rules: ReplyRules,
+    challenge_password: str | None,
     provider: CryptoProvider,
 ) -> _Sent:
-    _require_readable_reply(identity, rules)
+    passwords = _require_readable_reply(identity, rules, challenge_password)
     sender_nonce = provider.random_bytes(NONCE_SIZE)
     algorithms = transaction.algorithms
     octets = encode_request(
@@ -593,6 +609,7 @@ def _send(
         content_encryption_algorithm=algorithms.content_encryption_algorithm,
         digest_algorithm=algorithms.digest_algorithm,
         key_encryption_algorithm=algorithms.key_encryption_algorithm,
+        challenge_password=challenge_password,
         provider=provider,
     )
     return _Sent(
@@ -603,11 +620,20 @@ def _send(
         ca=ca,
         rules=rules,
         provider=provider,
+        passwords=passwords,
     )
 
 
-def _require_readable_reply(identity: Identity, rules: ReplyRules) -> None:
-    """Refuse, before anything is sent, an identity that could never open the reply (W-11)."""
+def _require_readable_reply(
+    identity: Identity, rules: ReplyRules, challenge_password: str | None
+) -> tuple[str, ...]:
+    """Refuse, before anything is sent, an identity that could never open the reply (W-11).
+
+    :returns: the passwords that may open it: none where the key does (A-18).
+    """
+    if needs_password(identity.certificate):
+        password_octets(challenge_password, recipient=str(identity.certificate.subject))
+        return () if challenge_password is None else (challenge_password,)
     require_decryption(identity.key)
     if not (rules.ignore_key_usage or identity.certificate.allows(KeyUsage.KEY_ENCIPHERMENT)):
         raise KeyCapabilityError(
@@ -616,3 +642,4 @@ def _require_readable_reply(identity: Identity, rules: ReplyRules) -> None:
             "or set ReplyRules(ignore_key_usage=True) for a server that does it all the same.",
             argument="identity",
         )
+    return ()

@@ -235,16 +235,29 @@ class Flows:
         )
         return (yield from self.converse(begun))
 
-    def poll(self, transaction: Transaction, *, identity: Identity, ca: TrustedCa) -> Flow[Reply]:
+    def poll(
+        self,
+        transaction: Transaction,
+        *,
+        identity: Identity,
+        ca: TrustedCa,
+        challenge_password: str | None = None,
+    ) -> Flow[Reply]:
         """Ask once what has become of a pending request.
 
+        :param challenge_password: that of the request, if a key cannot decrypt.
         :raises ScepError: see :func:`pyscep.exchange.cert_poll` and
             :meth:`pyscep.exchange.Exchange.receive`.
 
-        Source: RFC 8894 section 4.4; P-01, P-06.
+        Source: RFC 8894 section 4.4; P-01, P-06, E-04.
         """
         begun = exchange.cert_poll(
-            transaction, identity=identity, ca=ca, rules=self.rules, provider=self.provider
+            transaction,
+            identity=identity,
+            ca=ca,
+            challenge_password=challenge_password,
+            rules=self.rules,
+            provider=self.provider,
         )
         return (yield from self.converse(begun))
 

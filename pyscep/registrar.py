@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import NoReturn, Protocol
 
-from pyscep.algorithms import DigestAlgorithm, KeyType
+from pyscep.algorithms import DigestAlgorithm
 from pyscep.certificates import (
     Certificate,
     Identity,
@@ -23,8 +23,10 @@ from pyscep.certificates import (
     parse_certificate,
     rsa_bits_of,
 )
+from pyscep.cms_enveloped import needs_password
+from pyscep.cms_password import password_octets
 from pyscep.crypto import CryptoProvider
-from pyscep.errors import ChallengeReused, ScepError, UnsupportedError, UsageError, WeakAlgorithm
+from pyscep.errors import ChallengeReused, ScepError, UsageError, WeakAlgorithm
 from pyscep.handlers import (
     Defer,
     EnrolmentRequest,
@@ -58,7 +60,7 @@ class Authority(Protocol):
 
     @property
     def recipients(self) -> tuple[Identity, ...]:
-        """Who requests may be encrypted to."""
+        """Who requests may be encrypted to; if none has an RSA key, challenge passwords encrypt."""
 
     def issue(self, csr: CertificationRequest, decision: Issue, *, at: datetime) -> Certificate:
         """Issue a certificate; never a CA's, whatever was asked for (R-11)."""
@@ -133,8 +135,12 @@ class Registrar:
         :raises ScepError: a request that may not be issued for, whoever sent it; its class says
             which failInfo that is.
 
-        Source: RFC 8894 sections 2.3 and 2.4; R-04 to R-07, R-12, X-06 to X-09, P-10.
+        Source: RFC 8894 sections 2.3 and 2.4; R-04 to R-07, R-12, X-06 to X-09, P-10, E-04.
         """
+        reply = self._enrol(message, request)
+        return replace(reply, challenge_password=request.csr.challenge_password)
+
+    def _enrol(self, message: VerifiedMessage, request: PKCSReq | RenewalReq) -> CertRep:
         self._check(message.signer, request.csr)
         enrolment = EnrolmentRequest(
             message_type=message.message_type,
@@ -151,7 +157,9 @@ class Registrar:
         return self._duplicate(enrolment) or self._decide(enrolment)
 
     def _check(self, signer: Certificate, csr: CertificationRequest) -> None:
-        _require_reachable(signer)
+        if needs_password(signer):
+            # Before anything is issued that could not be delivered (E-26, E-29).
+            password_octets(csr.challenge_password, recipient=str(signer.subject))
         csr.verify(provider=self.provider)
         if csr.signature_algorithm.digest not in self.digests:
             refuse_algorithm(csr.signature_algorithm.name, "digests")
@@ -291,7 +299,7 @@ class Registrar:
     def poll(self, message: VerifiedMessage) -> CertRep:
         """Answer a CertPoll.
 
-        Source: RFC 8894 section 4.4; P-04, P-05, P-08, P-12, X-15.
+        Source: RFC 8894 section 4.4; P-04, P-05, P-08, P-12, X-15, E-04, E-27.
         """
         # Transaction and key decide; the names inside are redundant (P-05).
         record = self.store.get(message.transaction_id)
@@ -299,7 +307,24 @@ class Registrar:
             return failure(FailInfo.BAD_CERT_ID)
         if record.requester != message.signer.public_key:
             return failure(FailInfo.BAD_CERT_ID)
-        return self._from_record(record)
+        return replace(
+            self._from_record(record), challenge_password=self._challenge_password_of(record)
+        )
+
+    def remembered_challenge(self, message: VerifiedMessage) -> str | None:
+        """Return the challenge password of the transaction that *message* goes on with.
+
+        Only whoever signed the request may use it.
+
+        Source: RFC 8894 section 3.1; E-04, E-27, P-08.
+        """
+        record = self.store.get(message.transaction_id)
+        if record is None or record.requester != message.signer.public_key:
+            return None
+        return self._challenge_password_of(record)
+
+    def _challenge_password_of(self, record: Record) -> str | None:
+        return parse_csr(record.csr, limits=self.limits).challenge_password
 
     def _from_record(self, record: Record) -> CertRep:
         if record.status is RecordStatus.PENDING or not record.confirmed:
@@ -424,14 +449,6 @@ def failure(fail_info: FailInfo, fail_info_text: str | None = None) -> CertRep:
     Source: RFC 8894 section 3.3.2.2; A-05.
     """
     return CertRep(pki_status=PkiStatus.FAILURE, fail_info=fail_info, fail_info_text=fail_info_text)
-
-
-def _require_reachable(signer: Certificate) -> None:
-    """Refuse, before anything is issued, a signer that no reply can be encrypted to (E-26)."""
-    if signer.key_type is not KeyType.RSA:
-        raise UnsupportedError(
-            "A reply can only be encrypted to an RSA key.", algorithm="reply to a key without RSA"
-        )
 
 
 def _check_key_size(csr: CertificationRequest, minimum_rsa_bits: int) -> None:

@@ -19,6 +19,7 @@ from pyscep.capabilities import Capability, format_capabilities
 from pyscep.certificates import (
     Certificate,
 )
+from pyscep.cms_enveloped import needs_password
 from pyscep.cms_signed import degenerate, sign_data
 from pyscep.crypto import CryptoProvider, default_provider
 from pyscep.errors import (
@@ -92,6 +93,12 @@ def ignore(request: EnrolmentRequest) -> None:
     del request
 
 
+def no_passwords(message: VerifiedMessage) -> tuple[str, ...]:
+    """Know no challenge password that a request could be encrypted with."""
+    del message
+    return ()
+
+
 class ReplyEncoder(Protocol):
     """Puts a reply into its envelope and signs it; tests put a faulty one in its place."""
 
@@ -149,6 +156,10 @@ class Responder:
     """The CA after a rollover: GetNextCACert returns it, and it answers what is encrypted to it."""
     may_query: Callable[[Certificate, IssuerAndSerialNumber], bool] = anybody_may_query
     """Whether the holder of a certificate may ask for another by GetCert (S-26)."""
+    challenge_passwords: Callable[[VerifiedMessage], list[str] | tuple[str, ...]] = no_passwords
+    """The challenge passwords that a request may be encrypted with, where nothing can be encrypted
+    to the CA's own key; a few, as each costs the time of a key derivation. The message says who
+    signed it, nothing more is known of it yet (E-04, E-05)."""
     on_reuse: Callable[[EnrolmentRequest], None] = ignore
     """Told when a one-time challenge comes a second time, which is an alarm (H-04)."""
     store: Store
@@ -285,7 +296,11 @@ class Responder:
         following = self.next_authority
         if following is None:
             return self
-        addressed = any(i.certificate == data.recipient for i in following.recipients)
+        if data.recipient is None:
+            # No certificate is named; of two CAs that cannot decrypt, it is today's.
+            addressed = not _needs_passwords(self.authority)
+        else:
+            addressed = any(i.certificate == data.recipient for i in following.recipients)
         if not addressed:
             return self
         # Who has a certificate of today's CA may have one of the next.
@@ -309,6 +324,7 @@ class Responder:
         following = () if self.next_authority is None else self.next_authority.recipients
         data = message.decrypt(
             (*self.authority.recipients, *following),
+            self._passwords(message),
             ciphers=self.ciphers,
             provider=self.provider,
         )
@@ -318,6 +334,18 @@ class Responder:
             # As for all that does not open: whoever tampers with an envelope learns nothing (S-06).
             raise DecryptionFailed from None
         return request, data
+
+    def _passwords(self, message: VerifiedMessage) -> tuple[str, ...]:
+        """Return what a request may be encrypted with: nothing if the CA can decrypt (E-05)."""
+        following = self.next_authority
+        if not (
+            _needs_passwords(self.authority)
+            or (following is not None and _needs_passwords(following))
+        ):
+            return ()
+        remembered = self.registrar.remembered_challenge(message)
+        known = () if remembered is None else (remembered,)
+        return (*known, *self.challenge_passwords(message))
 
     def _reply(self, message: VerifiedMessage, request: Request) -> CertRep:
         match request:
@@ -396,3 +424,8 @@ def _reply_cipher(requested: ContentEncryptionAlgorithm) -> ContentEncryptionAlg
     if requested is ContentEncryptionAlgorithm.DES_CBC:
         return ContentEncryptionAlgorithm.AES128_CBC
     return requested
+
+
+def _needs_passwords(authority: Authority) -> bool:
+    """Whether nothing can be encrypted to this CA, so that challenge passwords encrypt."""
+    return all(needs_password(identity.certificate) for identity in authority.recipients)

@@ -39,7 +39,8 @@ class Record:
     requester: bytes = field(repr=False)
     """The DER SubjectPublicKeyInfo that signed the request; only this key may poll (P-08)."""
     csr: bytes = field(repr=False)
-    """The DER certification request, unaltered; it may hold a challenge password (V-10)."""
+    """The DER certification request, unaltered; it may hold a challenge password (V-10), which
+    replies to keys that cannot decrypt are encrypted with, so that it has to be readable (E-27)."""
     updated: datetime
     """When it last changed."""
     certificate: bytes | None = field(default=None, repr=False)

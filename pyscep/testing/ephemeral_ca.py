@@ -52,7 +52,8 @@ class EphemeralCa:
     signer: Identity
     """Who signs replies: the CA itself, or an RA."""
     recipients: tuple[Identity, ...]
-    """Who requests may be encrypted to, the usual one first."""
+    """Who requests may be encrypted to, the usual one first; one without an RSA key says that
+    nobody can decrypt."""
     lifetime: timedelta
     """How long issued certificates are valid."""
     publish_root: bool
@@ -81,21 +82,22 @@ class EphemeralCa:
 
         :param now: start of its validity, with a time zone; the present if left out.
         :param key: the key of the issuing CA, RSA or EC; a new RSA key if left out. Nothing can be
-            encrypted to an EC key, so it needs an RA, whose keys are RSA.
+            encrypted to an EC key: without an RA, whose keys are RSA, requests come encrypted with
+            challenge passwords (:attr:`pyscep.responder.Responder.challenge_passwords`).
         :param key_bits: size of all RSA keys that are made.
         :param intermediates: how many CAs there are below the root; the last of them issues.
         :param separate_ra: make two RA certificates, one to sign replies and one to decrypt.
         :param single_ra: make one RA certificate for both.
         :param ca_key_usage: the keyUsage of the issuing CA; all that its key can do if left out.
         :param ca_lifetime: how long the CA's own certificates are valid.
-        :raises UsageError: an EC key without an RA, both kinds of RA, or a negative number.
+        :raises UsageError: both kinds of RA, or a negative number.
 
-        Source: G-03, G-04, G-08, G-11, G-13, S-16.
+        Source: G-03, G-04, G-08, G-11, G-13, S-16, E-05.
         """
         chosen = provider or default_provider()
         start = now or datetime.now(timezone.utc)
         ca_key = key or chosen.generate_rsa_key(key_bits)
-        _check_roles(ca_key, intermediates, separate_ra=separate_ra, single_ra=single_ra)
+        _check_roles(intermediates, separate_ra=separate_ra, single_ra=single_ra)
         maker = _Maker(chosen, start, start + ca_lifetime, key_bits)
         parents: tuple[Identity, ...] = ()
         for level in range(intermediates):
@@ -252,14 +254,12 @@ class EphemeralCa:
         :attr:`pyscep.responder.Responder.next_authority`.
 
         :param key: the new key of the issuing CA; a new RSA key if left out.
-        :raises UsageError: an EC key where there is no RA.
 
         Source: RFC 8894 section 4.7; N-01, N-02, N-06, N-10.
         """
         single_ra = self.signer in self.recipients and self.signer is not self.identity
         separate_ra = self.signer not in self.recipients
         new_key = key or self.provider.generate_rsa_key(2048)
-        _check_roles(new_key, 0, separate_ra=separate_ra, single_ra=single_ra)
         maker = _Maker(self.provider, not_before, not_before + lifetime, 2048)
         usages = tuple(self.issuer.key_usage or ())
         if key_type_of(new_key.public_key) is not self.issuer.key_type:
@@ -274,9 +274,7 @@ def _usages_of(key: PrivateKey) -> tuple[KeyUsage, ...]:
     return ALL_CA_USAGES if key_type_of(key.public_key) is KeyType.RSA else _SIGNING_CA_USAGES
 
 
-def _check_roles(
-    key: PrivateKey, intermediates: int, *, separate_ra: bool, single_ra: bool
-) -> None:
+def _check_roles(intermediates: int, *, separate_ra: bool, single_ra: bool) -> None:
     if intermediates < 0:
         raise UsageError(
             f"There cannot be {intermediates} CAs below the root; use 0 or more.",
@@ -286,12 +284,6 @@ def _check_roles(
         raise UsageError(
             "There is either one RA certificate or two; use one of single_ra and separate_ra.",
             argument="single_ra",
-        )
-    if key_type_of(key.public_key) is not KeyType.RSA and not (separate_ra or single_ra):
-        raise UsageError(
-            "Nothing can be encrypted to the CA's key, as it is not RSA; use single_ra or "
-            "separate_ra.",
-            argument="key",
         )
 
 

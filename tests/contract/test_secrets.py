@@ -33,7 +33,7 @@ from pyscep.pki_message import parse_pki_message
 from pyscep.responder import Responder
 from pyscep.secrecy import hides_locals
 from pyscep.transaction import Pending, Reply, Success
-from tests.helpers import keys, responders, tlv
+from tests.helpers import key_kinds, keys, responders, tlv
 
 CHALLENGE = "Planted-Challenge-4711"
 PASSWORD = "Planted-Password-4711"
@@ -47,7 +47,7 @@ def planted() -> frozenset[bytes]:
     fields = der.Reader(plain).enter()
     # RSAPrivateKey ::= SEQUENCE { version, modulus, publicExponent, privateExponent, prime1, …
     prime = [fields.read_contents(der.INTEGER) for _ in range(5)][4].lstrip(b"\0")
-    octets = (CHALLENGE.encode(), PASSWORD.encode(), prime)
+    octets = (CHALLENGE.encode(), CHALLENGE[8:].encode(), PASSWORD.encode(), prime)
     return frozenset(
         (
             *octets,
@@ -236,7 +236,45 @@ def opened_wrongly() -> Request:
     return parse_request(MessageType.CERT_POLL, csr().der)
 
 
+def under_challenge(client: str, *, at_poll: str | None = None) -> object:
+    """Enrol at a CA that cannot decrypt, and poll."""
+    responder = responders.new_responder(
+        authority=key_kinds.authority("EC"),
+        handler=ApprovalHandler(),
+        challenge_passwords=lambda _: [CHALLENGE],
+    )
+    ca = responders.trust(responder)
+    asked = key_kinds.csr(client, challenge_password=CHALLENGE)
+    identity = key_kinds.self_signed(client)
+    exchange = pkcs_req(asked, identity=identity, ca=ca)
+    check_value(exchange, pickled=False)
+    check_value(exchange._sent, pickled=False)
+    check_value(exchange.message)
+    reply = responders.send(responder, exchange)
+    assert isinstance(reply, Pending)
+    check_value(reply)
+    responder.approve(reply.transaction.transaction_id)
+    polling = cert_poll(reply.transaction, identity=identity, ca=ca, challenge_password=at_poll)
+    check_value(polling, pickled=False)
+    return responders.send(responder, polling)
+
+
+@pytest.mark.conforms("S-24", "H-10", "E-04")
+def test_a_challenge_that_encrypts(caplog: pytest.LogCaptureFixture) -> None:
+    with nothing_in_the_log(caplog):
+        check_value(under_challenge("EC", at_poll=CHALLENGE))
+
+
 FAULTS: dict[str, Callable[[], object]] = {
+    "a challenge that is another at the poll": lambda: under_challenge(
+        "EC", at_poll=f"{CHALLENGE}\ud800"
+    ),
+    "a challenge that is missing at the poll": lambda: under_challenge("EC"),
+    "a challenge that is too short to encrypt": lambda: pkcs_req(
+        key_kinds.csr("EC", challenge_password=CHALLENGE[8:]),
+        identity=key_kinds.self_signed("EC"),
+        ca=responders.trust(key_kinds.new_responder("RSA")),
+    ),
     "a challenge that cannot be encoded": lambda: build_csr(
         subject="CN=a", key=keys.rsa(1), challenge_password=f"{CHALLENGE}\ud800"
     ),

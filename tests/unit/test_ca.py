@@ -518,8 +518,21 @@ def test_recipient_has_to_have_an_rsa_key() -> None:
 
     assert trusted.issuer == issuing.certificate
     assert trusted.recipient == decrypter.certificate
+
+
+@pytest.mark.conforms("E-04", "E-05", "G-13")
+def test_a_ca_without_any_rsa_key_receives_what_a_password_encrypts() -> None:
+    root = certify("CN=root", key=keys.rsa(0), ca=True, usages=keys.CERT_SIGN)
+    issuing = certify("CN=EC CA", key=keys.ec(1), issuer=root, ca=True, usages=keys.CERT_SIGN)
+
+    trusted = trust(root, issuing)
+
+    assert trusted.recipient == trusted.issuer == issuing.certificate
+    assert trusted.signers == (issuing.certificate,)
+    # An RSA key that may only sign says that another one is for requests, and is missing here.
+    signer = certify("CN=RA", key=keys.rsa(4), issuer=issuing, usages=keys.SIGN)
     with pytest.raises(UntrustedCa, match="receive requests"):
-        trust(root, issuing)
+        trust(root, issuing, signer)
 
 
 def test_ra_may_call_itself_ca_without_being_able_to_issue() -> None:

@@ -14,7 +14,13 @@ from pyscep.aio import AsyncClient
 from pyscep.capabilities import Algorithms, HttpMethod
 from pyscep.certificates import Identity
 from pyscep.client import Client
-from pyscep.errors import DowngradeRefused, HttpError, TransportError, UsageError
+from pyscep.errors import (
+    DowngradeRefused,
+    HttpError,
+    KeyCapabilityError,
+    TransportError,
+    UsageError,
+)
 from pyscep.exchange import ReplyRules
 from pyscep.handlers import ApprovalHandler
 from pyscep.http import HttpRequest, HttpResponse
@@ -24,7 +30,7 @@ from pyscep.pki_message import parse_pki_message
 from pyscep.responder import Responder
 from pyscep.schedule import PollSchedule
 from pyscep.transaction import CrlSuccess, Pending, Reply, Success, require_success
-from tests.helpers import keys, responders
+from tests.helpers import key_kinds, keys, responders
 
 SCHEDULE = PollSchedule(
     first_delay=timedelta(seconds=10),
@@ -268,6 +274,22 @@ class TestWaiting:
         assert require_success(reply).certificate.public_key == keys.rsa(1).public_key
         assert seen == [Pending, Pending, Success]
         assert clock.slept == [10, 60, 60]
+
+    @pytest.mark.conforms("E-04", "E-26", "P-07")
+    def test_for_a_reply_that_the_challenge_encrypts(self, connect: Callable[..., Any]) -> None:
+        responder = key_kinds.new_responder("EC", handler=key_kinds.waiting())
+        client, clock = connect(Wire(responder)), Clock()
+        who = {"identity": key_kinds.self_signed("EC"), "ca": responders.trust(responder)}
+        pending = client.enrol(key_kinds.csr("EC"), **who)
+        challenge = {"challenge_password": key_kinds.CHALLENGE}
+        assert isinstance(client.poll(pending.transaction, **who, **challenge), Pending)
+        with pytest.raises(KeyCapabilityError):
+            client.poll(pending.transaction, **who)
+        responder.approve(pending.transaction.transaction_id)
+        with pytest.raises(KeyCapabilityError):
+            client.wait(pending, clock, schedule=SCHEDULE, **who)
+        reply = client.wait(pending, clock, schedule=SCHEDULE, **who, **challenge)
+        assert require_success(reply).certificate.public_key == keys.ec(1).public_key
 
     @pytest.mark.conforms("P-09", "X-02")
     def test_until_the_schedule_gives_up(

@@ -35,8 +35,8 @@ from pyscep.identifiers import IssuerAndSerialNumber
 from pyscep.messages import FailInfo, MessageType, PkiStatus
 from pyscep.names import build_name
 from pyscep.pkcs10 import build_csr
-from pyscep.pki_message import parse_pki_message
-from pyscep.responder import Responder
+from pyscep.pki_message import VerifiedMessage, parse_pki_message
+from pyscep.responder import Responder, no_passwords
 from pyscep.store import RecordStatus
 from pyscep.transaction import (
     CrlSuccess,
@@ -47,8 +47,9 @@ from pyscep.transaction import (
     TransactionState,
     require_success,
 )
-from tests.helpers import keys, responders
+from tests.helpers import key_kinds, keys, password_recipient, responders
 from tests.helpers.message_factory import Envelope, cert_rep, request
+from tests.helpers.password_recipient import PasswordRecipientInfo
 from tests.helpers.responders import begin, certified, new_responder, send, trust
 from tests.helpers.tlv import utf8
 
@@ -815,6 +816,116 @@ class TestQueries:
             ca=trust(responder),
         )
         assert fail_info(query.receive(responder.answer(query.message))) is FailInfo.BAD_CERT_ID
+
+
+class TestChallengesThatEncrypt:
+    """Requests to a CA that cannot decrypt, and replies to clients that cannot."""
+
+    def begin(self, responder: Responder, client: str = "RSA", **options: Any) -> Exchange:
+        return pkcs_req(
+            key_kinds.csr(client, **options),
+            identity=key_kinds.self_signed(client),
+            ca=trust(responder),
+        )
+
+    @pytest.mark.conforms("E-04", "E-05")
+    def test_who_signed_may_say_which_challenges_there_are(self) -> None:
+        asked: list[str] = []
+
+        def passwords(message: VerifiedMessage) -> list[str]:
+            asked.append(str(message.signer.subject))
+            return [key_kinds.CHALLENGE]
+
+        responder = key_kinds.new_responder("EC", challenge_passwords=passwords)
+        require_success(send(responder, self.begin(responder)))
+        assert asked == ["CN=sensor-17,O=Example"]
+        # A CA that can decrypt asks for none, whoever the client is, and reads none.
+        responder = key_kinds.new_responder("RSA", challenge_passwords=passwords)
+        require_success(send(responder, self.begin(responder, "EC")))
+        pwri = PasswordRecipientInfo(password=key_kinds.CHALLENGE.encode())
+        content = password_recipient.envelope(pwri.encode(), content=key_kinds.csr("RSA").der)
+        octets = request(content=content, signer=key_kinds.self_signed("RSA")).encode()
+        assert _status_of(responder, octets) is FailInfo.BAD_ALG
+        assert asked == ["CN=sensor-17,O=Example"]
+
+    @pytest.mark.conforms("E-04", "E-16", "S-06")
+    def test_what_no_challenge_opens_is_answered_like_all_that_does_not_open(self) -> None:
+        right = PasswordRecipientInfo(password=key_kinds.CHALLENGE.encode())
+        der = key_kinds.csr("RSA").der
+        envelopes = {
+            "another challenge": password_recipient.envelope(
+                replace(right, password=b"another").encode(), content=der
+            ),
+            "garbage inside": password_recipient.envelope(right.encode(), content=der[1:]),
+            "a key too short": password_recipient.envelope(
+                replace(right, content_key=bytes(15)).encode(), content=der
+            ),
+            "too much work": password_recipient.envelope(
+                replace(right, iterations=10**7, counted=1).encode(), content=der
+            ),
+        }
+        for responder in (
+            key_kinds.new_responder("EC"),
+            key_kinds.new_responder("EC", challenge_passwords=no_passwords),
+        ):
+            handler = Recorder()
+            for name, envelope in envelopes.items():
+                watched = replace(responder, handler=handler)
+                octets = request(content=envelope, signer=key_kinds.self_signed("RSA")).encode()
+                known = responder.challenge_passwords is not no_passwords
+                expected = FailInfo.BAD_REQUEST if known else FailInfo.BAD_ALG
+                assert _status_of(watched, octets) is expected, name
+            assert handler.asked == []
+
+    @pytest.mark.conforms("P-08", "E-27")
+    def test_the_challenge_of_a_request_opens_polls_of_its_signer_only(self) -> None:
+        responder = key_kinds.new_responder("EC", handler=key_kinds.waiting())
+        pending = send(responder, self.begin(responder))
+        assert isinstance(pending, Pending)
+        responder = replace(responder, challenge_passwords=no_passwords)
+        responder.approve(pending.transaction.transaction_id)
+        stranger = key_kinds.self_signed("RSA", 2)
+        thief = replace(pending.transaction, signer_sha256=stranger.certificate.sha256_fingerprint)
+        poll = cert_poll(
+            thief,
+            identity=stranger,
+            ca=trust(responder),
+            challenge_password=key_kinds.CHALLENGE,
+        )
+        assert fail_info(send(responder, poll)) is FailInfo.BAD_ALG
+
+    @pytest.mark.conforms("E-26", "E-29")
+    @pytest.mark.parametrize("challenge", [None, "fifteen letters"])
+    def test_a_client_that_could_not_be_answered_costs_no_certificate(
+        self, challenge: str | None
+    ) -> None:
+        handler = Recorder()
+        responder = key_kinds.new_responder("RSA", handler=handler)
+        der = key_kinds.csr("EC", challenge_password=challenge).der
+        envelope = Envelope(recipient=responder.authority.issuer, content=der).encode()
+        octets = request(content=envelope, signer=key_kinds.self_signed("EC")).encode()
+        assert _status_of(responder, octets) is FailInfo.BAD_ALG
+        assert handler.asked == []
+
+    @pytest.mark.conforms("N-07", "E-05")
+    @pytest.mark.parametrize(("today", "following"), [("RSA", "EC"), ("EC", "RSA"), ("EC", "EC")])
+    def test_across_a_rollover(self, today: str, following: str) -> None:
+        first = key_kinds.authority(today)
+        second = first.roll_over(
+            not_before=keys.NOW, lifetime=timedelta(days=7300), key=key_kinds.key(following, 8)
+        )
+        responder = key_kinds.new_responder(today, next_authority=second)
+        client = responders.client_of(responder)
+        after = client.get_next_ca_cert(current=trust(responder), at=None)
+        assert after.recipient.key_type is second.issuer.key_type
+        for ca, issuer in ((trust(responder), first.issuer), (after, second.issuer)):
+            asked = key_kinds.csr("RSA")
+            exchange = pkcs_req(asked, identity=key_kinds.self_signed("RSA"), ca=ca)
+            octets = responder.answer(exchange.message)
+            reply = parse_pki_message(octets).verify_possession()
+            # Nothing in a message under a password says which of two such CAs it is for.
+            expected = first.issuer if today == following == "EC" else issuer
+            assert reply.signer == expected
 
 
 class TestSecrecy:
