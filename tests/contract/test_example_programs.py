@@ -35,6 +35,7 @@ TESTED = {
     "approve_by_hand",
     "demo",
     "device_test",
+    "ec_keys",
     "enrol",
     "faulty_server",
     "firmware",
@@ -92,6 +93,7 @@ def test_demo(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
+        ("ec_keys", "3. Approved: CN=sensor-17."),
         ("poll_and_resume", "3. Approved: CN=sensor-17."),
         ("hardware_key", "CN=sensor-17: the token was used 4 times"),
         ("legacy_server", "read under: DES_CBC"),
