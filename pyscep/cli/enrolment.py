@@ -132,7 +132,8 @@ def _add_poll(commands: Commands) -> None:
             "pyscep poll device.pem.state --wait 86400 --interval 600",
         ),
         notes="Everything needed is in the file that `enrol` or `renew` wrote, but the password\n"
-        "of the key. The file is removed when the CA has decided.",
+        "of the key, and the challenge password where a key cannot decrypt, such as an EC key.\n"
+        "The file is removed when the CA has decided.",
     )
     poll.add_argument("state", metavar="STATE", help="the file of the pending request")
     poll.add_argument(
@@ -144,6 +145,7 @@ def _add_poll(commands: Commands) -> None:
     )
     poll.add_argument("--key", metavar="FILE", help="the signer's key, if it has been moved")
     add_secret_options(poll, "key-password", "password of the key file")
+    add_secret_options(poll, "challenge", "challenge password of the request")
     add_force_option(poll)
     _add_polling_options(poll)
 
@@ -208,6 +210,7 @@ def run_enrol(arguments: argparse.Namespace, terminal: Terminal) -> ExitCode:
             ca=ca,
             destination=destination,
             patience=_patience(arguments),
+            challenge_password=csr.challenge_password,
             terminal=terminal,
         )
 
@@ -340,6 +343,7 @@ def run_renew(arguments: argparse.Namespace, terminal: Terminal) -> ExitCode:
             ca=ca,
             destination=destination,
             patience=_patience(arguments),
+            challenge_password=challenge,
             terminal=terminal,
         )
 
@@ -408,6 +412,7 @@ def run_poll(arguments: argparse.Namespace, terminal: Terminal) -> ExitCode:
     destination = Destination(state=arguments.state, force=arguments.force, saved=saved)
     files.check_writable(saved.out, saved.chain_out, force=arguments.force)
     password = read_secret(arguments, "key-password", "Password of the key", terminal)
+    challenge = read_challenge(arguments, terminal)
     identity = saved.identity(load_key(arguments.key or saved.key, password))
     ca = saved.ca(terminal)
     with open_client(
@@ -417,7 +422,9 @@ def run_poll(arguments: argparse.Namespace, terminal: Terminal) -> ExitCode:
         timeout=arguments.timeout,
         rules=saved.rules,
     ) as client:
-        reply = client.poll(saved.transaction, identity=identity, ca=ca)
+        reply = client.poll(
+            saved.transaction, identity=identity, ca=ca, challenge_password=challenge
+        )
         return follow_up(
             reply,
             client=client,
@@ -425,5 +432,6 @@ def run_poll(arguments: argparse.Namespace, terminal: Terminal) -> ExitCode:
             ca=ca,
             destination=destination,
             patience=_patience(arguments),
+            challenge_password=challenge,
             terminal=terminal,
         )

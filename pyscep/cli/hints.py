@@ -6,6 +6,7 @@ _OPTIONS = {
     "allow_legacy": "--allow-legacy, or better --cipher and --digest",
     "anchor_may_be_intermediate": "--fingerprint-of-intermediate",
     "anchors": "--ca FILE",
+    "challenge_password": "--challenge-file, --challenge-env or --challenge-prompt",
     "content_encryption_algorithm": "--cipher",
     "digest_algorithm": "--digest",
     "ignore_key_usage": "--ignore-ca-key-usage, or --ignore-own-key-usage for the own certificate",

@@ -65,11 +65,13 @@ def follow_up(
     ca: TrustedCa,
     destination: Destination,
     patience: PollSchedule | None,
+    challenge_password: str | None,
     terminal: Terminal,
 ) -> ExitCode:
     """Do what a reply asks for; wait for the CA's decision if it is pending.
 
     :param patience: when to poll and when to give up; ``None`` does not wait.
+    :param challenge_password: that of the request, if a key cannot decrypt.
 
     Source: RFC 8894 section 2.5; P-09, X-02, X-05.
     """
@@ -95,6 +97,7 @@ def follow_up(
                 now=terminal.now,
                 sleep=terminal.sleep,
                 on_attempt=on_attempt,
+                challenge_password=challenge_password,
             )
     return conclude(reply, destination, terminal)
 

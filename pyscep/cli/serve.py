@@ -118,12 +118,16 @@ def run_serve(arguments: argparse.Namespace, terminal: Terminal) -> ExitCode:
         return _show_names(terminal)
     faults = [find_fault(name) for name in arguments.fault]
     profile = find_profile(arguments.profile)
-    handler = _handler(arguments, terminal)
+    challenge = _challenge(arguments, terminal)
+    handler = _handler(arguments, challenge)
     authority = _authority(arguments, profile, terminal)
     with _store(arguments.store) as store:
         responder = profile.make_responder(
             authority=authority, handler=handler, store=store, now=terminal.now
         )
+        if challenge is not None:
+            # Where the CA's key cannot decrypt.
+            responder = replace(responder, challenge_passwords=lambda _: (challenge,))
         if arguments.next_ca:
             responder = replace(responder, next_authority=_next(authority, terminal))
         try:
@@ -209,13 +213,17 @@ def _wait_for_end(terminal: Terminal) -> None:
         terminal.tell("Stopped.")
 
 
-def _handler(arguments: argparse.Namespace, terminal: Terminal) -> RequestHandler:
+def _challenge(arguments: argparse.Namespace, terminal: Terminal) -> str | None:
     challenge = read_secret(arguments, "challenge", "Challenge password", terminal)
     if arguments.issue_to_anybody == (challenge is not None):
         raise UsageError(
             "Give either a challenge password, such as with --challenge-file, or "
             "--issue-to-anybody."
         )
+    return challenge
+
+
+def _handler(arguments: argparse.Namespace, challenge: str | None) -> RequestHandler:
     if challenge is None:
         return _Everybody()
     handler = static_challenge(challenge, renewal_needs_challenge=arguments.renewal_needs_challenge)

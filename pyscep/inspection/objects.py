@@ -16,6 +16,7 @@ from pyscep.certificates import (
     parse_certificate,
     rsa_bits_of,
 )
+from pyscep.cms_enveloped import needs_password
 from pyscep.crl import CertificateList, parse_crl
 from pyscep.crypto import CryptoProvider
 from pyscep.errors import DecodeError, DuplicateAttribute, ScepError, SignatureInvalid
@@ -377,7 +378,9 @@ def about_ca_certificates(certificates: Sequence[Certificate], scene: Scene) -> 
     registrars = [c for c in certificates if c not in authorities]
     leaves = registrars or [c for c in authorities if not _has_issued(c, certificates, scene)]
     for leaf in leaves if not registrars else ():
-        needed = (KeyUsage.DIGITAL_SIGNATURE, KeyUsage.KEY_ENCIPHERMENT)
+        needed = [KeyUsage.DIGITAL_SIGNATURE]
+        if not needs_password(leaf):
+            needed.append(KeyUsage.KEY_ENCIPHERMENT)
         missing = [usage.name for usage in needed if not leaf.allows(usage)]
         if missing:
             yield Departure.CA_KEY_USAGE.found(

@@ -12,6 +12,7 @@ from pyscep.algorithms import ContentEncryptionAlgorithm
 from pyscep.ca import CaCertificates, TrustedCa
 from pyscep.capabilities import Algorithms, Capabilities, Capability, HttpMethod
 from pyscep.certificates import Certificate, Identity
+from pyscep.cms_enveloped import needs_password
 from pyscep.crypto import CryptoProvider
 from pyscep.errors import (
     CertificateMismatch,
@@ -144,7 +145,9 @@ class Enrolling:
             notes.append(_note("CertPoll", poll))
             latest = poll or first
         issued = latest.result
-        if isinstance(issued, Success):
+        if any(needs_password(c) for c in (self.ca.recipient, self.enrolment.identity.certificate)):
+            notes.append("GetCert and GetCRL: not possible with keys that cannot decrypt.")
+        elif isinstance(issued, Success):
             notes += yield from self._query(issued.certificate)
         return tuple(notes)
 
@@ -205,6 +208,7 @@ class Enrolling:
             pending.transaction,
             identity=self.enrolment.identity,
             ca=self.ca,
+            challenge_password=self.enrolment.csr.challenge_password,
             rules=_EVERYTHING,
             provider=self.provider,
         )

@@ -22,6 +22,8 @@ from pyscep.algorithms import (
     signature_algorithm_for,
 )
 from pyscep.certificates import Certificate, Identity, key_type_of
+from pyscep.cms_enveloped import needs_password
+from pyscep.cms_password import password_recipient_info
 from pyscep.cms_signed import degenerate
 from pyscep.crypto import CryptoProvider
 from pyscep.messages import CertRep, PkiStatus
@@ -66,6 +68,9 @@ class Draft:
     """The OID that names the hash."""
     provider: CryptoProvider = field(repr=False)
     """The cryptography."""
+    challenge_password: str | None = field(default=None, repr=False)
+    """What encrypts the content key, if that of the recipient cannot decrypt; faults of key
+    transport then have no effect."""
     signed_attributes: bool = True
     """Whether there are signed attributes at all."""
     signer_count: int = 1
@@ -167,13 +172,35 @@ class Draft:
         plain = _apply(self.change_plain, degenerate(self.certificates, self.crls))
         key = self.provider.random_bytes(cipher.key_size)
         iv = self.provider.random_bytes(cipher.block_size)
+        by_password = needs_password(self.recipient)
+        recipient_info = self._recipient_info(_apply(self.change_key, key), by_password=by_password)
+        encrypted_content_info = der.sequence(
+            der.oid(asn1.DATA),
+            der.sequence(der.oid(cipher.oid), der.octet_string(iv)),
+            self._encrypted_content(self._encrypt(plain, key, iv)),
+        )
+        enveloped = der.sequence(
+            der.integer(3 if by_password else 0),
+            der.set_of((recipient_info,)),
+            encrypted_content_info,
+        )
+        envelope = der.sequence(der.oid(asn1.ENVELOPED_DATA), der.explicit(0, enveloped))
+        return _apply(self.change_envelope, envelope)
+
+    def _recipient_info(self, key: bytes, *, by_password: bool) -> bytes:
+        if by_password:
+            return password_recipient_info(
+                key,
+                self.challenge_password,
+                recipient=str(self.recipient.subject),
+                cipher=self.content_encryption_algorithm,
+                provider=self.provider,
+            )
         encrypted_key = self.provider.encrypt_key(
-            self.recipient.public_key,
-            _apply(self.change_key, key),
-            self.key_encryption_algorithm,
+            self.recipient.public_key, key, self.key_encryption_algorithm
         )
         with_oaep = self.key_encryption_algorithm is KeyEncryptionAlgorithm.RSA_OAEP_SHA1
-        recipient_info = der.sequence(
+        return der.sequence(
             der.integer(0),
             self.named_recipient.issuer_and_serial_number,
             # An empty SEQUENCE stands for SHA-1 (RFC 4055 section 4.1).
@@ -182,16 +209,6 @@ class Draft:
             else der.sequence(der.oid(RSA_ENCRYPTION_OID), der.null()),
             der.octet_string(_apply(self.change_encrypted_key, encrypted_key)),
         )
-        encrypted_content_info = der.sequence(
-            der.oid(asn1.DATA),
-            der.sequence(der.oid(cipher.oid), der.octet_string(iv)),
-            self._encrypted_content(self._encrypt(plain, key, iv)),
-        )
-        enveloped = der.sequence(
-            der.integer(0), der.set_of((recipient_info,)), encrypted_content_info
-        )
-        envelope = der.sequence(der.oid(asn1.ENVELOPED_DATA), der.explicit(0, enveloped))
-        return _apply(self.change_envelope, envelope)
 
     def _encrypted_content(self, ciphertext: bytes) -> bytes:
         if self.constructed_encrypted_content:
@@ -239,6 +256,7 @@ def draft_of(
         crls=() if reply.crl is None else (reply.crl,),
         has_envelope=reply.pki_status is PkiStatus.SUCCESS,
         recipient=request.signer,
+        challenge_password=reply.challenge_password,
         named_recipient=request.signer,
         content_encryption_algorithm=cipher,
         signer=signer,

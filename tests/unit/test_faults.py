@@ -26,6 +26,7 @@ from pyscep.responder import Responder
 from pyscep.testing import EphemeralCa, Fault, MisbehavingServer, Misbehaviour
 from pyscep.testing.faults import OnDraft, OnReply, find_fault, pending
 from pyscep.transport import RequestsTransport
+from tests.helpers import key_kinds, responders
 from tests.helpers.fault_outcomes import OUTCOMES
 from tests.helpers.keys import provider, rsa
 
@@ -263,3 +264,18 @@ def test_a_fault_that_needs_our_ca(responder: Responder, challenge_password: str
         return
     with pytest.raises(pyscep.HttpError, match="500"):
         client.enrol(csr, identity=identity, ca=ca)
+
+
+@pytest.mark.conforms("E-04", "E-05", "M-26")
+@pytest.mark.parametrize("ca", key_kinds.KINDS)
+def test_clients_whose_key_cannot_decrypt(ca: str) -> None:
+    responder = key_kinds.new_responder(ca)
+    misbehaviour = Misbehaviour(responder=responder)
+    client = pyscep.Client(responders.URL, send=misbehaviour.handle, provider=provider())
+    asked, identity = key_kinds.csr("EC"), key_kinds.self_signed("EC")
+    trusted = responders.trust(responder)
+    issued = client.enrol(asked, identity=identity, ca=trusted)
+    assert isinstance(issued, Success)
+    misbehaviour.misbehave(Fault.WRONG_RECIPIENT_NONCE)
+    with pytest.raises(pyscep.NonceMismatch):
+        client.enrol(asked, identity=identity, ca=trusted)

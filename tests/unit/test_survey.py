@@ -22,7 +22,7 @@ from pyscep.survey import Enrolment, Survey, Verdict, survey
 from pyscep.survey.rules import RULES
 from pyscep.testing import EphemeralCa, Fault, Misbehaviour
 from pyscep.testing.profiles import PROFILES, Profile, ProfileServer
-from tests.helpers import keys, responders
+from tests.helpers import key_kinds, keys, responders
 
 Handle = Callable[[HttpRequest], HttpResponse]
 NOW = keys.NOW
@@ -82,6 +82,32 @@ def test_a_right_server_conforms() -> None:
     )
     assert {"M-12", "A-01", "X-07", "N-02"} <= verdicts(report, Verdict.NOT_SEEN)
     assert report.ca_certificates == responders.authority().published
+
+
+@pytest.mark.conforms("E-05", "E-26")
+@pytest.mark.parametrize(("ca", "client"), [("RSA", "EC"), ("EC", "RSA"), ("EC", "EC")])
+def test_keys_that_cannot_decrypt(ca: str, client: str) -> None:
+    responder = key_kinds.new_responder(ca, handler=key_kinds.waiting())
+
+    def approving(request: HttpRequest) -> HttpResponse:
+        for record in responder.store.pending() if len(asked) == 2 else ():
+            responder.approve(record.transaction_id)
+        asked.extend([request] if "PKIOperation" in request.url else [])
+        return responder.handle(request)
+
+    asked: list[HttpRequest] = []
+
+    trying = Enrolment(
+        csr=key_kinds.csr(client),
+        identity=key_kinds.self_signed(client),
+        authenticate=lambda found: found.authenticate(anchors=[responder.authority.issuer], at=NOW),
+    )
+    for handle in (approving, key_kinds.new_responder(ca).handle):
+        report = run(handle, trying)
+        # At a CA without RSA key many clients cannot enrol, and the survey says so.
+        assert failed(report) == ({"G-13"} if ca == "EC" else set())
+        assert "Q-03" in verdicts(report, Verdict.NOT_SEEN)
+        assert report.notes[-1] == "GetCert and GetCRL: not possible with keys that cannot decrypt."
 
 
 def test_only_what_is_safe_is_asked() -> None:

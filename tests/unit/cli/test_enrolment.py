@@ -245,10 +245,13 @@ def test_a_request_needs_a_name(shell: Shell, enrolment: list[str]) -> None:
 def test_a_key_that_cannot_open_the_reply(
     shell: Shell, enrolment: list[str], server: MisbehavingServer
 ) -> None:
-    line = [part if part != "key-1.pem" else "ec.key" for part in enrolment]
+    words = {"key-1.pem": "ec.key", "challenge": "wrong"}
+    line = [words.get(part, part) for part in enrolment]
     refused = shell(*line, "--new-key", "ec:secp256r1")
     assert refused.code == 2
     assert "cannot decrypt" in refused.err
+    assert "16 random characters or more" in refused.err
+    assert "On the command line: --challenge-file" in refused.err
     assert not any("PKIOperation" in entry.request.url for entry in server.log)
 
 
@@ -338,6 +341,33 @@ def test_a_weak_key_is_told(shell: Shell, enrolment: list[str], server: Misbehav
 
 
 # ----------------------------------------------------------------------------- pending and polling
+
+
+@pytest.mark.conforms("E-04", "E-26", "P-07")
+def test_a_key_that_cannot_decrypt_is_given_the_challenge_at_each_step(
+    shell: Shell, enrolment: list[str], server: MisbehavingServer, work: Path
+) -> None:
+    Path("key-1.pem").write_bytes(OscryptoProvider().dump_private_key(keys.ec(1)))
+    server.misbehave(Fault.PENDING_FOREVER)
+    sleeps: list[float] = []
+
+    def approve(seconds: float) -> None:
+        sleeps.append(seconds)
+        if len(sleeps) == 2:
+            server.misbehave()
+
+    ended = shell(*enrolment, "--wait", "1000", sleep=approve)
+    assert (ended.code, len(sleeps)) == (0, 2)
+
+    server.misbehave(Fault.PENDING_FOREVER)
+    assert shell(*enrolment, "--force").code == 4
+    server.misbehave()
+    without = shell("poll", "cert.pem.state", "--force")
+    assert without.code == 2
+    assert "a poll has to be given that of its request" in without.err
+    assert CHALLENGE not in Path("cert.pem.state").read_text()
+    line = ["poll", "cert.pem.state", "--force", "--challenge-file", "challenge"]
+    assert shell(*line).code == 0
 
 
 @pytest.mark.conforms("X-05")

@@ -77,6 +77,20 @@ def test_serve(shell: Shell, work: Path, port: str) -> None:
     assert ended.err.endswith("Stopped.\n")
 
 
+@pytest.mark.conforms("E-04", "E-05")
+def test_serve_with_a_key_that_cannot_decrypt(shell: Shell, work: Path, port: str) -> None:
+    Path("ca.pem").write_text(EphemeralCa.create(key=keys.ec(0)).root.pem())
+    Path("ca.key").write_bytes(OscryptoProvider().dump_private_key(keys.ec(0)))
+    replies: list[pyscep.Reply] = []
+    ended = shell(
+        *("serve", "--ca-cert", "ca.pem", "--ca-key", "ca.key", "--port", port),
+        *("--challenge-file", "challenge"),
+        sleep=visited(lambda url: replies.append(enrol(url)), f"http://127.0.0.1:{port}/scep"),
+    )
+    assert ended.code == 0
+    assert isinstance(replies[0], pyscep.Success)
+
+
 def test_serve_in_json_with_faults(shell: Shell, work: Path, port: str) -> None:
     def visit(url: str) -> None:
         with pytest.raises(pyscep.NonceMismatch):
