@@ -21,6 +21,7 @@ from pyscep.identifiers import IssuerAndSerialNumber
 from pyscep.messages import MessageType
 from pyscep.pkcs10 import CertificationRequest
 from pyscep.schedule import PollSchedule
+from pyscep.secrecy import hides_locals
 from pyscep.transaction import CrlSuccess, Failure, Pending, Reply, Success, Transaction
 
 T = TypeVar("T")
@@ -139,6 +140,7 @@ class Client:
         """
         return self._run(self._flows.converse(conversation))
 
+    @hides_locals
     def poll(
         self,
         transaction: Transaction,
@@ -195,6 +197,7 @@ class Client:
             self._flows.get_crl(identifier, identity=identity, ca=ca, algorithms=algorithms)
         )
 
+    @hides_locals
     def wait(
         self,
         pending: Pending,

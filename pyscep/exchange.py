@@ -58,6 +58,7 @@ from pyscep.messages import (
 )
 from pyscep.pkcs10 import CertificationRequest
 from pyscep.pki_message import NONCE_SIZE, VerifiedMessage, encode_request, parse_pki_message
+from pyscep.secrecy import hides_locals
 from pyscep.transaction import (
     INITIAL_STATE,
     TRANSITIONS,
@@ -447,6 +448,7 @@ def renewal_req(
     return Exchange(_sent=sent)
 
 
+@hides_locals
 def cert_poll(
     transaction: Transaction,
     *,
@@ -553,6 +555,7 @@ def get_crl(
     return CrlQuery(_sent=sent)
 
 
+@hides_locals
 def _begin(
     message: Request,
     *,

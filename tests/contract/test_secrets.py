@@ -23,9 +23,10 @@ from pyscep.crypto.oscrypto_provider import OscryptoProvider
 from pyscep.crypto.pkcs12 import Pkcs12
 from pyscep.crypto.pyca_provider import PycaProvider
 from pyscep.errors import ScepError, TransportError, UsageError
-from pyscep.exchange import Exchange, cert_poll, pkcs_req
+from pyscep.exchange import Exchange, cert_poll, get_cert, pkcs_req
 from pyscep.handlers import ApprovalHandler, static_challenge
 from pyscep.http import HttpRequest, HttpResponse
+from pyscep.identifiers import IssuerAndSerialNumber
 from pyscep.limits import Limits
 from pyscep.messages import MessageType, PKCSReq, Request, parse_request
 from pyscep.pkcs10 import CertificationRequest, build_csr, parse_csr
@@ -296,8 +297,10 @@ FAULTS: dict[str, Callable[[], object]] = {
     "a key that was cut": lambda: PROVIDER.load_private_key(
         PROVIDER.dump_private_key(keys.rsa(1), encoding=KeyEncoding.DER)[:-9]
     ),
-    "a CA that cannot be encrypted to": lambda: pkcs_req(
-        csr(), identity=responders.self_signed(csr()), ca=ec_ca()
+    "a query to a CA that cannot be encrypted to": lambda: get_cert(
+        IssuerAndSerialNumber.of(ec_ca().issuer),
+        identity=responders.self_signed(csr()),
+        ca=ec_ca(),
     ),
     "broken extensions beside the challenge": damaged_request,
     "a request in the place of another": opened_wrongly,

@@ -328,7 +328,7 @@ def test_without_a_challenge_nothing_is_written_to_such_a_key() -> None:
 @pytest.mark.conforms("E-04", "E-26", "E-29")
 def test_replies_to_a_key_that_cannot_decrypt() -> None:
     asked = verified_request(request(signer=keys.ec_client()))
-    certificates = (keys.ec_client().certificate,)
+    certificates = (keys.ec_client().certificate.der,)
     for challenge, error in ((None, "no challenge password"), ("short", "instead of 5")):
         reply = CertRep(
             pki_status=PkiStatus.SUCCESS, certificates=certificates, challenge_password=challenge
