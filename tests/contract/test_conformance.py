@@ -27,6 +27,12 @@ def test_code_and_tests_name_only_what_there_is() -> None:
     assert set(conformance.exceptions()) <= known
 
 
+def test_every_rule_is_proved_or_excepted() -> None:
+    proved, excepted = set(conformance.tests_of_ids()), set(conformance.exceptions())
+    assert sorted(conformance.identifiers() - proved - excepted) == []
+    assert sorted(proved & excepted) == []
+
+
 def test_every_rule_stands_on_the_page() -> None:
     page = conformance.page()
     assert all(f"   * - {identifier}\n" in page for identifier in conformance.identifiers())

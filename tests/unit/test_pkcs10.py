@@ -165,7 +165,7 @@ def test_sha256_unless_chosen() -> None:
     assert identity.certificate.signed.algorithm == tlv.algorithm(tlv.SHA256_WITH_RSA, tlv.null())
 
 
-@pytest.mark.conforms("W-06")
+@pytest.mark.conforms("W-06", "S-17")
 @pytest.mark.parametrize(("subject", "critical"), [({}, True), ("CN=a", False)])
 def test_names_are_critical_where_there_is_no_subject(subject: NameLike, critical: bool) -> None:
     csr = simple(subject, subject_alt_names=[GeneralName.dns("host")])
