@@ -1,4 +1,4 @@
-"""Enrol over a network that loses and garbles: ``python tools/flaky.py``.
+"""Enrol over a network that loses and garbles: ``python -m tools.flaky``.
 
 A proxy on loopback stands between the clients and the responder. It drops requests and replies,
 delays, duplicates, cuts and exchanges them. A client that hears nothing, or nonsense, sends the

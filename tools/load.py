@@ -1,4 +1,4 @@
-"""Enrol very often in one process, and see what it keeps: ``python tools/load.py``.
+"""Enrol very often in one process, and see what it keeps: ``python -m tools.load``.
 
 A client and a responder in one process, by way of HTTP on loopback or (``--in-memory``) without it;
 the store is an SQLite file, since a store in memory has to grow. After a warm-up the resident
