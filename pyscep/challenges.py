@@ -59,8 +59,7 @@ class OneTimeChallenges:
         """Return a new challenge password, valid from now on."""
         expiry = int((self.now() + self.lifetime).timestamp())
         content = expiry.to_bytes(_TIME_SIZE, "big") + self.random_bytes(_RANDOM_SIZE)
-        encoded = base64.b32encode(content + self._mac(content))
-        return encoded.decode("ascii").rstrip("=")
+        return _encode(content + self._mac(content))
 
     def is_right(self, challenge_password: str) -> bool:
         """Whether the password was made with this key and has not expired (H-12)."""
@@ -71,6 +70,10 @@ class OneTimeChallenges:
             return False
         content, mac = octets[:-_MAC_SIZE], octets[-_MAC_SIZE:]
         if len(content) != _TIME_SIZE + _RANDOM_SIZE:
+            return False
+        # The last letter has bits to spare, and there may be padding or none. Each password has one
+        # spelling, as that is what is used up.
+        if _encode(octets) != challenge_password:
             return False
         if not hmac.compare_digest(mac, self._mac(content)):
             return False
@@ -89,3 +92,7 @@ class OneTimeChallenges:
 
     def _mac(self, content: bytes) -> bytes:
         return hmac.digest(self.key, b"challenge" + content, hashlib.sha256)[:_MAC_SIZE]
+
+
+def _encode(octets: bytes) -> str:
+    return base64.b32encode(octets).decode("ascii").rstrip("=")

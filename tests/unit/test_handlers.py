@@ -83,9 +83,20 @@ class TestOneTimeChallenges:
         assert not stranger.is_right(challenge)
         for wrong in ("", "A", "=", "Zürich", challenge[:-2], challenge + "AA", challenge.lower()):
             assert not challenges.is_right(wrong)
-        for position in range(len(challenge) - 1):
+        for position in range(len(challenge)):
             other = "B" if challenge[position] == "A" else "A"
             assert not challenges.is_right(challenge[:position] + other + challenge[position + 1 :])
+
+    @pytest.mark.conforms("H-04", "H-11")
+    def test_a_second_spelling_is_no_second_use(self, challenges: OneTimeChallenges) -> None:
+        """Sixty letters have four bits more than the password."""
+        challenge = challenges.new_challenge()
+        responder = new_responder(handler=challenges.handler())
+        require_success(send(responder, begin(responder, challenge_password=challenge)))
+        spellings = [challenge[:-1] + letter for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"]
+        for spelling in (*spellings, challenge + "====", challenge + "=" * 12):
+            again = begin(responder, number=3, challenge_password=spelling)
+            assert isinstance(send(responder, again), Failure), spelling
 
     def test_what_cannot_be_meant(self, challenges: OneTimeChallenges) -> None:
         for change in ({"key": b"short"}, {"lifetime": timedelta(0)}):
