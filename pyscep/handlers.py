@@ -56,6 +56,16 @@ class EnrolmentRequest:
         """The shared secret, if the client sent one."""
         return self.csr.challenge_password
 
+    @property
+    def is_by_requester(self) -> bool:
+        """Whether the signer holds the key that is asked for, or had a certificate of this CA.
+
+        Everybody else may be sending on what they recorded: they can make a certificate that looks
+        like another CA's, but could not read the challenge password that came along (R-05).
+        """
+        known = self.trust in (SignerTrust.TRUSTED, SignerTrust.OUTDATED)
+        return known or self.csr.public_key == self.signer.public_key
+
 
 class Observer(Protocol):
     """Is told what became of an :class:`Issue`, and has a veto over the delivery.
@@ -135,28 +145,36 @@ class ChallengeHandler:
     """
 
     is_right: Callable[[str], bool] = field(repr=False)
-    """Whether a challenge password is right; has to compare in constant time."""
+    """Whether a challenge password is right; has to compare in constant time, and exactly: a second
+    spelling of a password for one use would be a second use."""
     renewal_needs_challenge: bool = False
     """Whether a valid certificate alone is not enough."""
     renewal_may_change_subject: bool = False
-    """Whether a renewal may ask for another subject than that of the old certificate."""
+    """Whether a renewal may ask for another subject than that of the old certificate, or for
+    alternative names that it does not have."""
     one_time: bool = False
     """Whether a challenge password is used up by the request that it was right for."""
 
     def decide(self, request: EnrolmentRequest) -> Decision:
         """See :meth:`RequestHandler.decide`."""
         renewal = request.trust is SignerTrust.TRUSTED and not self.renewal_needs_challenge
-        same_subject = request.csr.subject == request.signer.subject
-        if renewal and (same_subject or self.renewal_may_change_subject):
+        if renewal and (self.renewal_may_change_subject or _keeps_names(request)):
             # The original challenge may come along (H-02): it is not looked at, nor used up again.
             return Issue()
-        challenge = request.challenge_password
+        challenge = request.challenge_password if request.is_by_requester else None
         if challenge is None or not self.is_right(challenge):
-            text = "A renewal has to keep the subject." if renewal else None
+            text = "A renewal has to keep its names." if renewal else None
             return Refuse(fail_info_text=text)
         if not self.one_time:
             return Issue()
         return Issue(consumes=hashlib.sha256(challenge.encode("utf-8", "surrogatepass")).digest())
+
+
+def _keeps_names(request: EnrolmentRequest) -> bool:
+    """Whether nothing is asked for that the old certificate does not say already (R-17)."""
+    csr, signer = request.csr, request.signer
+    names = set(csr.subject_alt_names)
+    return csr.subject == signer.subject and names.issubset(signer.subject_alt_names)
 
 
 def static_challenge(

@@ -19,7 +19,13 @@ from pyscep.capabilities import Algorithms, Capability, parse_capabilities
 from pyscep.certificates import Certificate, Identity
 from pyscep.errors import SignatureInvalid, StoreError, UsageError
 from pyscep.exchange import Exchange, cert_poll, get_cert, get_crl, pkcs_req, renewal_req
-from pyscep.extensions import Extension, KeyUsage, basic_constraints, key_usage
+from pyscep.extensions import (
+    Extension,
+    GeneralName,
+    KeyUsage,
+    basic_constraints,
+    key_usage,
+)
 from pyscep.handlers import (
     ApprovalHandler,
     Decision,
@@ -34,7 +40,7 @@ from pyscep.http import HttpRequest, HttpResponse
 from pyscep.identifiers import IssuerAndSerialNumber
 from pyscep.messages import FailInfo, MessageType, PkiStatus
 from pyscep.names import build_name
-from pyscep.pkcs10 import build_csr
+from pyscep.pkcs10 import CertificationRequest, build_csr
 from pyscep.pki_message import VerifiedMessage, parse_pki_message
 from pyscep.responder import Responder, no_passwords
 from pyscep.store import RecordStatus
@@ -518,12 +524,43 @@ class TestRenewal:
         assert isinstance(self.renew(responder, certified()), Success)
         reply = self.renew(responder, certified(), csr=other)
         assert isinstance(reply, Failure)
-        assert reply.fail_info_text == "A renewal has to keep the subject."
+        assert reply.fail_info_text == "A renewal has to keep its names."
+        changing = replace(static_challenge(responders.CHALLENGE), renewal_may_change_subject=True)
+        reply = self.renew(new_responder(handler=changing), certified(), csr=other)
+        assert require_success(reply).certificate.subject == other.subject
         strict = new_responder(
             handler=static_challenge(responders.CHALLENGE, renewal_needs_challenge=True)
         )
         assert fail_info(self.renew(strict, certified())) is FailInfo.BAD_REQUEST
         assert isinstance(self.renew(strict, certified(), csr=responders.csr(3)), Success)
+
+    @pytest.mark.conforms("R-17")
+    def test_a_renewal_adds_no_alternative_names(self) -> None:
+        """A certificate for one host must not become one for all of them."""
+        responder = new_responder()
+
+        def asking(*names: str, challenge_password: str | None = None) -> CertificationRequest:
+            return build_csr(
+                subject="CN=sensor-17,O=Example",
+                key=keys.rsa(1),
+                subject_alt_names=[GeneralName.dns(name) for name in names],
+                challenge_password=challenge_password,
+            )
+
+        first = asking("sensor.example", "s17.example", challenge_password=responders.CHALLENGE)
+        exchange = pkcs_req(first, identity=responders.self_signed(first), ca=trust(responder))
+        held = require_success(send(responder, exchange)).certificate
+        identity = Identity(certificate=held, key=keys.rsa(1))
+        for kept in ((), ("s17.example",), ("s17.example", "sensor.example")):
+            issued = require_success(self.renew(responder, identity, csr=asking(*kept))).certificate
+            assert issued.subject_alt_names == tuple(GeneralName.dns(name) for name in kept)
+        for names in (("admin.example",), ("s17.example", "admin.example")):
+            for start in (renewal_req, pkcs_req):
+                reply = self.renew(responder, identity, start, csr=asking(*names))
+                assert fail_info(reply) is FailInfo.BAD_REQUEST
+        # Whoever may have any name, has the challenge password.
+        allowed = asking("admin.example", challenge_password=responders.CHALLENGE)
+        assert isinstance(self.renew(responder, identity, csr=allowed), Success)
 
 
 class TestTransactions:
