@@ -26,7 +26,16 @@ from pyscep.certificates import (
 from pyscep.cms_enveloped import needs_password
 from pyscep.cms_password import password_octets
 from pyscep.crypto import CryptoProvider
-from pyscep.errors import ChallengeReused, ScepError, UsageError, WeakAlgorithm
+from pyscep.errors import (
+    ChallengeReused,
+    DecodeError,
+    DecryptionFailed,
+    ScepError,
+    SecurityError,
+    UnsupportedError,
+    UsageError,
+    WeakAlgorithm,
+)
 from pyscep.handlers import (
     Defer,
     EnrolmentRequest,
@@ -157,20 +166,29 @@ class Registrar:
         return self._duplicate(enrolment) or self._decide(enrolment)
 
     def _check(self, signer: Certificate, csr: CertificationRequest) -> None:
+        self._check_possession(signer, csr)
         if needs_password(signer):
             # Before anything is issued that could not be delivered (E-26, E-29).
             password_octets(csr.challenge_password, recipient=str(signer.subject))
-        csr.verify(provider=self.provider)
         if csr.signature_algorithm.digest not in self.digests:
             refuse_algorithm(csr.signature_algorithm.name, "digests")
         _check_key_size(csr, self.minimum_rsa_bits)
+
+    def _check_possession(self, signer: Certificate, csr: CertificationRequest) -> None:
+        try:
+            csr.verify(provider=self.provider)
+        except (DecodeError, SecurityError, UnsupportedError):
+            if csr.public_key == signer.public_key:
+                raise
+            # Perhaps somebody else's request, recorded, changed, and wrapped anew: to say that it
+            # could be read would be to decrypt it bit by bit (S-06).
+            raise DecryptionFailed from None
 
     def _is_admissible(self, request: EnrolmentRequest) -> bool:
         """Whether the signer may sign such a request at all (R-05 to R-07)."""
         if request.message_type is MessageType.RENEWAL_REQ:
             return self.renewal and request.trust is SignerTrust.TRUSTED
-        possesses = request.csr.public_key == request.signer.public_key
-        return possesses or request.trust is not SignerTrust.SELF_SIGNED
+        return request.trust is not SignerTrust.SELF_SIGNED or request.is_by_requester
 
     def _duplicate(self, request: EnrolmentRequest) -> CertRep | None:
         """Answer a request for what there is already, unless that is like any other (X-06)."""

@@ -288,7 +288,7 @@ class Responder:
             reply = serving._reply(message, request)  # noqa: SLF001  # another Responder
             return self.encoder(serving, message, reply, cipher)
         except (ProtocolError, SecurityError, UnsupportedError, KeyCapabilityError) as error:
-            refusal = failure(FailInfo(error.fail_info_hint))
+            refusal = failure(_fail_info(error, message.message_type))
         return self.encoder(serving, message, refusal, cipher)
 
     def _addressed(self, data: MessageData) -> Responder:
@@ -316,22 +316,34 @@ class Responder:
         if message.digest_algorithm not in self.digests:
             refuse_algorithm(message.digest_algorithm.name, "digests")
 
-    def _open(self, message: VerifiedMessage) -> tuple[Request, MessageData]:
+    def _open(self, message: VerifiedMessage) -> tuple[Request | None, MessageData]:
+        """Return what is inside; ``None`` for a CertPoll, which stays closed.
+
+        Anybody can wrap a recorded envelope anew, changed a little, and sign it with a key of
+        their own. So no answer may depend on whether it opens, until a signature inside has shown
+        that it was not changed (S-06).
+        """
         if message.message_type is MessageType.CERT_REP:
             raise UnexpectedMessageType(
                 "A CertRep is not a request.", actual=str(message.message_type.value)
             )
         following = () if self.next_authority is None else self.next_authority.recipients
-        data = message.decrypt(
-            (*self.authority.recipients, *following),
-            self._passwords(message),
-            ciphers=self.ciphers,
-            provider=self.provider,
-        )
+        identities, passwords = (*self.authority.recipients, *following), self._passwords(message)
+        if message.message_type is MessageType.CERT_POLL:
+            # Transaction and key decide; the names inside are redundant (P-05).
+            envelope = message.envelope()
+            cipher = envelope.content_encryption_algorithm(self.ciphers)
+            identity = envelope.addressee(identities, passwords)
+            return None, MessageData(
+                octets=b"",
+                content_encryption_algorithm=cipher,
+                recipient=None if identity is None else identity.certificate,
+            )
+        data = message.decrypt(identities, passwords, ciphers=self.ciphers, provider=self.provider)
         try:
             request = parse_request(message.message_type, data.octets, limits=self.limits)
         except DecodeError:
-            # As for all that does not open: whoever tampers with an envelope learns nothing (S-06).
+            # As for all that does not open.
             raise DecryptionFailed from None
         return request, data
 
@@ -347,11 +359,11 @@ class Responder:
         known = () if remembered is None else (remembered,)
         return (*known, *self.challenge_passwords(message))
 
-    def _reply(self, message: VerifiedMessage, request: Request) -> CertRep:
+    def _reply(self, message: VerifiedMessage, request: Request | None) -> CertRep:
         match request:
             case PKCSReq() | RenewalReq():
                 return self.registrar.enrol(message, request)
-            case CertPoll():
+            case CertPoll() | None:
                 return self.registrar.poll(message)
             case GetCert():
                 if not self.may_query(message.signer, request.identifier):
@@ -417,6 +429,17 @@ class Responder:
         Source: RFC 8894 section 4.6.1; Q-06.
         """
         return self.registrar.crl()
+
+
+def _fail_info(error: ScepError, message_type: MessageType) -> FailInfo:
+    """Say what an error is on the wire (A-15).
+
+    A query that does not open is answered like one for what there is not (S-06).
+    """
+    is_query = message_type in (MessageType.GET_CERT, MessageType.GET_CRL)
+    if is_query and isinstance(error, DecryptionFailed):
+        return FailInfo.BAD_CERT_ID
+    return FailInfo(error.fail_info_hint)
 
 
 def _reply_cipher(requested: ContentEncryptionAlgorithm) -> ContentEncryptionAlgorithm:

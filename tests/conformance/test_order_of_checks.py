@@ -106,8 +106,11 @@ class Server:
 ME = responders.self_signed(responders.csr())
 GOOD = responders.csr()
 PROVEN = csr(keys.rsa(3), subject=name("a"))
-# A request whose signature is broken, by a key that is not the signer's.
-UNPROVEN = PROVEN[:-1] + bytes([PROVEN[-1] ^ 1])
+
+
+def unproven(der: bytes) -> bytes:
+    """Return a request whose signature is broken."""
+    return der[:-1] + bytes([der[-1] ^ 1])
 
 
 def enveloped(content: bytes) -> bytes:
@@ -166,15 +169,20 @@ class TestOrder:
     def test_6_decryption_comes_before_everything_inside(self) -> None:
         server = Server()
         broken = Envelope(
-            recipient=responders.authority().issuer, content=UNPROVEN, encrypted_key=bytes(256)
+            recipient=responders.authority().issuer,
+            content=unproven(GOOD.der),
+            encrypted_key=bytes(256),
         )
         assert server.answer(message(broken.encode())) == FailInfo.BAD_REQUEST.value
         assert server.steps == (1, 0, 0)
 
     def test_7_the_requests_signature_comes_before_the_binding_of_keys(self) -> None:
         server = Server()
-        assert server.answer(message(enveloped(UNPROVEN))) == FailInfo.BAD_MESSAGE_CHECK.value
-        assert server.steps == (1, 0, 0)
+        mine = message(enveloped(unproven(GOOD.der)))
+        assert server.answer(mine) == FailInfo.BAD_MESSAGE_CHECK.value
+        # Of a request for another key, nothing is said before it is proven (S-06).
+        assert server.answer(message(enveloped(unproven(PROVEN)))) == FailInfo.BAD_REQUEST.value
+        assert server.steps == (2, 0, 0)
 
     def test_8_the_binding_of_keys_comes_before_any_memory(self) -> None:
         server = Server()

@@ -1,8 +1,10 @@
 """Trap 25: a decryption oracle, and a backend that may not load.
 
 Anybody can sign a request with a key of their own, so whatever does not decrypt is answered with
-the same bytes, apart from nonces and signature. That the backend loads on every OpenSSL is shown in
-tests/unit/test_oscrypto_loading.py.
+the same bytes, apart from nonces and signature. So is what decrypts to something that the sender
+could not have written: whoever recorded a request can wrap its envelope anew, as any type of
+message, change bits of it, and would learn from a different answer what is inside, byte by byte.
+That the backend loads on every OpenSSL is shown in tests/unit/test_oscrypto_loading.py.
 """
 
 from __future__ import annotations
@@ -12,19 +14,23 @@ from dataclasses import replace
 import pytest
 
 from pyscep.algorithms import ContentEncryptionAlgorithm, KeyEncryptionAlgorithm
+from pyscep.certificates import Identity
 from pyscep.cms_enveloped import KeyTransRecipient, parse_enveloped_data
 from pyscep.crypto import CryptoProvider
 from pyscep.crypto.oscrypto_provider import OscryptoProvider
 from pyscep.crypto.pyca_provider import PycaProvider
 from pyscep.errors import DecodeError, DecryptionFailed
 from pyscep.exchange import pkcs_req
+from pyscep.handlers import ApprovalHandler, static_challenge
 from pyscep.http import HttpRequest
 from pyscep.pkcs10 import parse_csr
 from pyscep.pki_message import parse_pki_message
+from pyscep.responder import Responder
+from pyscep.store import RecordStatus
 from tests.helpers import keys, responders
 from tests.helpers.exchanges import csr, trusted_ca
 from tests.helpers.message_factory import TRANSACTION_ID, Envelope, encrypt, reply_to, request
-from tests.helpers.tlv import parse
+from tests.helpers.tlv import integer, name, parse, seq
 
 GOOD = Envelope(recipient=responders.authority().issuer, content=responders.csr().der)
 BROKEN = {
@@ -42,10 +48,17 @@ BROKEN = {
 SIGNER = responders.self_signed(responders.csr())
 
 
-def answer(envelope: Envelope) -> list[bytes]:
+def answer(
+    envelope: Envelope,
+    *,
+    responder: Responder | None = None,
+    signer: Identity = SIGNER,
+    message_type: str = "19",
+) -> list[bytes]:
     """Return the parts of the answer that are not new every time."""
-    responder = responders.new_responder()
-    octets = responder.answer(request(content=envelope.encode(), signer=SIGNER).encode())
+    chosen = responder or responders.new_responder()
+    message = request(content=envelope.encode(), signer=signer, message_type=message_type)
+    octets = chosen.answer(message.encode())
     reply = parse_pki_message(octets).verify_possession(provider=keys.provider())
     assert reply.sender_nonce is not None
     signature_size = 256
@@ -165,3 +178,75 @@ def test_all_answers_are_alike() -> None:
     first, *others = answers.values()
     assert all(other == first for other in others)
     assert answer(GOOD) != first
+
+
+# --------------------------------------------------- what somebody else recorded, and wraps anew
+
+RECORDED = responders.csr()
+SHA256_WITH_RSA = bytes.fromhex("2a864886f70d01010b")
+NOBODY = seq(name("nobody"), integer(7))
+# What changed bits can make of a request: another signature, algorithm, hash, or message.
+CHANGED = {
+    "nothing": RECORDED.der,
+    "the signature": RECORDED.der[:-1] + bytes([RECORDED.der[-1] ^ 1]),
+    "the algorithm": RECORDED.der.replace(SHA256_WITH_RSA, SHA256_WITH_RSA[:-1] + b"\x7f"),
+    "the hash": RECORDED.der.replace(SHA256_WITH_RSA, SHA256_WITH_RSA[:-1] + b"\x04"),
+    "a query": NOBODY,
+    "a poll": seq(name("nobody"), name("nobody")),
+}
+SIGNERS = {
+    "self-signed": responders.self_signed(responders.csr(3), 3),
+    "EC": keys.ec_client(),
+    "foreign": keys.certify("CN=sensor-17,O=Example", key=keys.rsa(3), issuer=keys.stranger()),
+    "of this CA": responders.certified(3),
+}
+ENROLMENTS, QUERIES = ("17", "19"), ("21", "22")
+
+
+@pytest.mark.conforms("S-06", "E-16", "R-04", "Q-03")
+@pytest.mark.parametrize("message_type", [*ENROLMENTS, *QUERIES])
+@pytest.mark.parametrize("signer", SIGNERS.values(), ids=SIGNERS)
+def test_nobody_can_read_what_they_recorded(signer: Identity, message_type: str) -> None:
+    closed = [
+        answer(envelope, signer=signer, message_type=message_type) for envelope in BROKEN.values()
+    ]
+    assert all(each == closed[0] for each in closed)
+    for what, content in CHANGED.items():
+        # An enrolment that nobody changed may have an answer of its own.
+        if content != RECORDED.der:
+            opened = replace(GOOD, content=content)
+            assert answer(opened, signer=signer, message_type=message_type) == closed[0], what
+
+
+@pytest.mark.conforms("S-06", "P-05")
+def test_a_poll_is_answered_whatever_is_inside() -> None:
+    """Else somebody whose own request waits could tell by PENDING what opens."""
+    responder = responders.new_responder(handler=ApprovalHandler())
+    mine = replace(GOOD, content=responders.csr(3).der)
+    signer = SIGNERS["self-signed"]
+    answer(mine, responder=responder, signer=signer)
+    (waiting,) = responder.store.pending()
+    assert waiting.status is RecordStatus.PENDING
+    envelopes = [*BROKEN.values(), *(replace(GOOD, content=each) for each in CHANGED.values())]
+    for own in (True, False):
+        asked = signer if own else SIGNER
+        answers = [
+            answer(envelope, responder=responder, signer=asked, message_type="20")
+            for envelope in envelopes
+        ]
+        assert all(each == answers[0] for each in answers)
+
+
+@pytest.mark.conforms("R-04", "R-05", "H-11")
+def test_a_recorded_challenge_is_of_no_use_to_others() -> None:
+    """Whoever makes a certificate as of another CA gets nothing for it, and uses nothing up."""
+    responder = responders.new_responder(
+        handler=replace(static_challenge(responders.CHALLENGE), one_time=True)
+    )
+    refused = answer(GOOD, responder=responder, signer=SIGNERS["foreign"])
+    assert refused == answer(BROKEN["the padding"], responder=responder, signer=SIGNERS["foreign"])
+    assert responder.store.get(TRANSACTION_ID) is None
+    answer(GOOD, responder=responder)
+    record = responder.store.get(TRANSACTION_ID)
+    assert record is not None
+    assert record.status is RecordStatus.ISSUED

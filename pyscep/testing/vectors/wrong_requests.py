@@ -274,11 +274,12 @@ def _other_contents(author: Author) -> Iterator[_Case]:
             MessageType.CERT_POLL,
             csr,
             rejected(
-                Rejection.DECRYPTION,
-                "The content does not fit the messageType; the answer does not say so.",
-                "E-02",
+                Rejection.REFUSED,
+                "The content does not fit the messageType, which no answer may tell; there is no "
+                "such transaction.",
+                "P-05",
                 "S-06",
-                fail_info=2,
+                fail_info=FailInfo.BAD_CERT_ID.value,
             ),
         ),
         (
