@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 
@@ -32,8 +32,8 @@ from pyscep.pkcs10 import (
 _SIGNING_CA_USAGES = (KeyUsage.DIGITAL_SIGNATURE, KeyUsage.KEY_CERT_SIGN, KeyUsage.CRL_SIGN)
 ALL_CA_USAGES = (*_SIGNING_CA_USAGES, KeyUsage.KEY_ENCIPHERMENT)
 """What a CA may do that also signs replies and receives requests (G-11)."""
-_REQUESTABLE = frozenset((asn1.SUBJECT_ALT_NAME, asn1.KEY_USAGE, asn1.EXTENDED_KEY_USAGE))
-"""The extensions that a client may ask for; never basicConstraints (R-11)."""
+_OF_CAS = frozenset((KeyUsage.KEY_CERT_SIGN, KeyUsage.CRL_SIGN))
+_ANY_PURPOSE = "2.5.29.37.0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +142,7 @@ class EphemeralCa:
     def issue(self, csr: CertificationRequest, decision: Issue, *, at: datetime) -> Certificate:
         """Issue a certificate with the requested names and usages, and no others.
 
+        :raises DecodeError: one of these extensions is malformed.
         :raises UsageError: a date without time zone.
 
         Source: RFC 8894 section 2.1.2; R-11.
@@ -150,7 +151,7 @@ class EphemeralCa:
         return self.issue_certificate(
             subject=csr.subject if decision.subject is None else decision.subject,
             public_key=csr.public_key,
-            items=[item for item in requested if item.oid in _REQUESTABLE],
+            items=_granted(requested),
             not_before=at,
             lifetime=decision.lifetime or self.lifetime,
         )
@@ -268,6 +269,27 @@ class EphemeralCa:
         identity = maker.authority(self.issuer.subject, new_key, parent, usages)
         signer, recipient = maker.registrars(identity, separate_ra=separate_ra, single_ra=single_ra)
         return replace(self, identity=identity, signer=signer, recipients=(recipient,))
+
+
+def _granted(requested: Iterable[Extension]) -> list[Extension]:
+    """Return what an end entity may have of the extensions asked for.
+
+    Never basicConstraints, nor what only CAs may do, nor every purpose there is (R-11).
+
+    :raises DecodeError: one that it may have is malformed.
+    """
+    asked = tuple(requested)
+    granted: list[Extension] = []
+    names = extensions.find(asked, asn1.SUBJECT_ALT_NAME)
+    if names is not None and extensions.read_subject_alt_names(asked):
+        granted.append(names)
+    usages = (extensions.read_key_usage(asked) or frozenset()) - _OF_CAS
+    if usages:
+        granted.append(extensions.key_usage(usages))
+    purposes = [p for p in extensions.read_extended_key_usage(asked) or () if p != _ANY_PURPOSE]
+    if purposes:
+        granted.append(extensions.extended_key_usage(purposes))
+    return granted
 
 
 def _usages_of(key: PrivateKey) -> tuple[KeyUsage, ...]:

@@ -20,11 +20,14 @@ from pyscep.certificates import Certificate, Identity
 from pyscep.errors import SignatureInvalid, StoreError, UsageError
 from pyscep.exchange import Exchange, cert_poll, get_cert, get_crl, pkcs_req, renewal_req
 from pyscep.extensions import (
+    ExtendedKeyUsage,
     Extension,
     GeneralName,
     KeyUsage,
     basic_constraints,
+    extended_key_usage,
     key_usage,
+    read_extended_key_usage,
 )
 from pyscep.handlers import (
     ApprovalHandler,
@@ -280,6 +283,34 @@ class TestEnrolment:
         certificate = require_success(send(responder, exchange)).certificate
         assert not certificate.is_ca
         assert _unknown().oid not in [each.oid for each in certificate.extensions]
+
+    @pytest.mark.conforms("R-11")
+    def test_nobody_gets_what_only_cas_may_do(self) -> None:
+        responder = new_responder()
+        any_purpose, web_server = "2.5.29.37.0", ExtendedKeyUsage.SERVER_AUTH
+        signs = {KeyUsage.DIGITAL_SIGNATURE}
+        for usages, purposes, left in (
+            (signs | set(keys.CERT_SIGN), (any_purpose, web_server), web_server),
+            (keys.CERT_SIGN, (any_purpose,), ExtendedKeyUsage.CLIENT_AUTH),
+        ):
+            asked = responders.csr(
+                extra_extensions=(key_usage(usages), extended_key_usage(purposes))
+            )
+            exchange = pkcs_req(asked, identity=responders.self_signed(asked), ca=trust(responder))
+            certificate = require_success(send(responder, exchange)).certificate
+            assert certificate.key_usage is not None
+            assert KeyUsage.DIGITAL_SIGNATURE in certificate.key_usage
+            assert not certificate.key_usage & keys.CERT_SIGN
+            assert read_extended_key_usage(certificate.extensions) == (left.value,)
+
+    @pytest.mark.conforms("R-11", "S-19")
+    @pytest.mark.parametrize("oid", ["2.5.29.17", "2.5.29.15", "2.5.29.37"])
+    def test_malformed_extensions_get_into_no_certificate(self, oid: str) -> None:
+        responder = new_responder()
+        asked = responders.csr(extra_extensions=(Extension(oid=oid, value=b"nonsense"),))
+        exchange = pkcs_req(asked, identity=responders.self_signed(asked), ca=trust(responder))
+        assert fail_info(send(responder, exchange)) is FailInfo.BAD_REQUEST
+        assert responder.store.get(exchange.transaction.transaction_id) is None
 
     @pytest.mark.conforms("A-03", "A-04")
     def test_the_chain_is_sent_where_it_is_wanted(self) -> None:
