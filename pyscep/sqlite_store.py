@@ -257,7 +257,8 @@ class SqliteStore:
                 "ORDER BY revoked_at, serial_number",
                 (issuer.der,),
             ).fetchall()
-            return {int(serial, 16): datetime.fromisoformat(at) for serial, at in rows}
+            with _read():
+                return {int(serial, 16): datetime.fromisoformat(at) for serial, at in rows}
 
     def next_crl_number(self, issuer: Name) -> int:
         """See :meth:`pyscep.store.Store.next_crl_number`."""
@@ -273,13 +274,25 @@ class SqliteStore:
             return int(number)
 
 
+class _Unreadable(Exception):
+    """A row is not one that a store has written."""
+
+
+@contextmanager
+def _read() -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError, ScepError) as error:
+        raise _Unreadable(f"a row was changed by another program: {error}") from error
+
+
 @contextmanager
 def _translated(path: Path) -> Iterator[None]:
     try:
         yield
     except ScepError:
         raise
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, _Unreadable) as error:
         raise StoreError(
             f"The store {path} cannot be used ({error}); nothing was changed."
         ) from error
@@ -317,11 +330,12 @@ def _to_record(row: tuple[object, ...]) -> Record:
     values = dict(zip(_COLUMNS.split(", "), row, strict=True))
     issuer, serial = values.pop("issuer"), values.pop("serial_number")
     identifier = None
-    if isinstance(issuer, bytes):
-        identifier = IssuerAndSerialNumber(
-            issuer=parse_name(issuer), serial_number=int(str(serial), 16)
-        )
-    values["status"] = RecordStatus(values["status"])
-    values["updated"] = datetime.fromisoformat(str(values["updated"]))
+    with _read():
+        if isinstance(issuer, bytes):
+            identifier = IssuerAndSerialNumber(
+                issuer=parse_name(issuer), serial_number=int(str(serial), 16)
+            )
+        values["status"] = RecordStatus(values["status"])
+        values["updated"] = datetime.fromisoformat(str(values["updated"])).astimezone(timezone.utc)
     values["confirmed"] = bool(values["confirmed"])
     return Record(identifier=identifier, **values)  # type: ignore[arg-type]

@@ -346,6 +346,27 @@ class TestSqliteStore:
         with SqliteStore(path) as store, pytest.raises(StoreError, match="malformed"):
             store.get("T1")
 
+    @pytest.mark.parametrize(
+        ("table", "column", "value"),
+        [
+            ("transactions", "status", "granted"),
+            ("transactions", "updated", "yesterday"),
+            ("transactions", "issuer", b"no name"),
+            ("transactions", "serial_number", "0x"),
+            ("revoked", "serial_number", "-"),
+            ("revoked", "revoked_at", 7),
+        ],
+    )
+    def test_a_row_that_somebody_else_wrote(
+        self, tmp_path: Path, table: str, column: str, value: object
+    ) -> None:
+        with SqliteStore(tmp_path / "a.db") as store:
+            put(store, ISSUED)
+            store.revoke(IDENTIFIER, at=keys.NOW)
+            store._connection.execute(f"UPDATE {table} SET {column} = ?", (value,))  # noqa: S608
+            with pytest.raises(StoreError, match="changed by another program"):
+                store.revoked(ISSUER) if table == "revoked" else store.get("T1")
+
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
     def test_a_child_has_to_open_its_own(self, tmp_path: Path) -> None:
         # In a process of its own, as forking one that has threads is no good.
