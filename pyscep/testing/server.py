@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -186,7 +187,11 @@ class _HttpServer(ThreadingHTTPServer):
                     connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Keep quiet about clients that hang up; it is their right, and tests do it."""
+        """Keep quiet about clients that hang up, which is their right, but about nothing else."""
+        del request, client_address
+        error = sys.exc_info()[1]
+        if error is not None and not isinstance(error, OSError):
+            self.scep.errors.append(error)
 
 
 class _BodyRefused(Exception):

@@ -505,6 +505,17 @@ class TestLife:
             server.check()
             assert server.log == []
 
+    def test_what_goes_wrong_while_sending_is_raised_too(self, responder: Responder) -> None:
+        def broken(request: HttpRequest) -> Wire | None:
+            raise ZeroDivisionError(request.method)
+
+        with ScepServer(responder.handle, wire=broken) as server:
+            with connected(server) as wires:
+                wires.send(b"GET /?operation=GetCACaps HTTP/1.1\r\n\r\n")
+                assert wires.is_closed()
+            with pytest.raises(ZeroDivisionError, match="GET"):
+                server.check()
+
     @pytest.mark.parametrize("wire", [Wire.CHUNKED, None])
     def test_legal_ways_to_answer(self, responder: Responder, wire: Wire | None) -> None:
         with (
