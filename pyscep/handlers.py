@@ -133,7 +133,10 @@ class RequestHandler(Protocol):
     def decide(self, request: EnrolmentRequest) -> Decision:
         """Say what to do about *request*; may take its time, as nothing waits for it.
 
-        :raises ScepError: nothing can be said now; the client gets a FAILURE.
+        :raises ProtocolError: somebody who was asked did not answer as agreed; the client gets a
+            FAILURE.
+        :raises TransportError: somebody could not be asked; the client gets a FAILURE.
+        :raises StoreError: there is no way to say anything now; the client gets an HTTP error.
         """
 
 

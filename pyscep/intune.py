@@ -32,6 +32,8 @@ FAIL_INFOS = {
 }
 """What Intune's codes are in SCEP; all others are BAD_REQUEST (V-09)."""
 
+_CODE_LENGTH = 100
+"""Letters of a code that is passed on to the device."""
 _DESCRIPTION_LENGTH = 255
 _ISSUING_FAILED = -2147467259
 """E_FAIL, as the signed number that an HRESULT is."""
@@ -64,6 +66,8 @@ class IntuneHandler:
         """
         if request.challenge_password is None:
             return Refuse(fail_info_text="ChallengePasswordMissing")
+        if not request.is_by_requester:
+            return Refuse()
         call = _Call(handler=self, request=request)
         code, _ = call.post("validateRequest", "request")
         if code != SUCCESS:
@@ -144,7 +148,13 @@ def _read(response: HttpResponse) -> tuple[str, str]:
     if response.status == 200:
         answer = _object(response.body)
         code, description = answer.get("code"), answer.get("errorDescription")
-        if isinstance(code, str):
+        # It goes to the device as it is, so it has to be a word and no more.
+        if (
+            isinstance(code, str)
+            and code.isascii()
+            and code.isalnum()
+            and len(code) <= _CODE_LENGTH
+        ):
             return code, description if isinstance(description, str) else ""
     raise HttpError(
         f"Intune answered with HTTP status {response.status} and no code; check the endpoint, the "
@@ -152,6 +162,11 @@ def _read(response: HttpResponse) -> tuple[str, str]:
         status=response.status,
         content_type=response.header("Content-Type"),
     )
+
+
+def _is_word(code: str) -> bool:
+    """Whether it may go to the device as it is."""
+    return code.isascii() and code.isalnum() and len(code) <= _CODE_LENGTH
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from pyscep.errors import (
     ProtocolError,
     ScepError,
     SecurityError,
+    TransportError,
     UnexpectedMessageType,
     UnsupportedError,
 )
@@ -80,6 +81,9 @@ AES_CIPHERS = frozenset(
 """The content ciphers that requests may use unless told otherwise."""
 SHA2_DIGESTS = frozenset((DigestAlgorithm.SHA256, DigestAlgorithm.SHA384, DigestAlgorithm.SHA512))
 """The hashes that requests may be signed with unless told otherwise."""
+
+_ANSWERED = (ProtocolError, SecurityError, UnsupportedError, KeyCapabilityError, TransportError)
+"""What is answered with a FAILURE; everything else is this side's own error, and HTTP's matter."""
 
 
 def anybody_may_query(signer: Certificate, identifier: IssuerAndSerialNumber) -> bool:
@@ -287,7 +291,7 @@ class Responder:
             cipher = _reply_cipher(data.content_encryption_algorithm)
             reply = serving._reply(message, request)  # noqa: SLF001  # another Responder
             return self.encoder(serving, message, reply, cipher)
-        except (ProtocolError, SecurityError, UnsupportedError, KeyCapabilityError) as error:
+        except _ANSWERED as error:
             refusal = failure(_fail_info(error, message.message_type))
         return self.encoder(serving, message, refusal, cipher)
 

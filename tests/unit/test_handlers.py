@@ -15,8 +15,8 @@ import pytest
 
 from pyscep.certificates import Identity, parse_certificate
 from pyscep.challenges import OneTimeChallenges
-from pyscep.errors import HttpError, UnsupportedError, UsageError
-from pyscep.exchange import renewal_req
+from pyscep.errors import HttpError, TransportError, UnsupportedError, UsageError
+from pyscep.exchange import pkcs_req, renewal_req
 from pyscep.handlers import (
     ApprovalHandler,
     ChallengeHandler,
@@ -302,6 +302,28 @@ class TestIntune:
         assert reply.fail_info_text == "ChallengePasswordMissing"
         assert not intune.asked
 
+    @pytest.mark.conforms("R-05")
+    def test_intune_is_not_asked_for_what_somebody_recorded(
+        self, intune: Intune, responder: Responder
+    ) -> None:
+        foreign = keys.certify("CN=x", key=keys.rsa(3), issuer=keys.stranger())
+        recorded = pkcs_req(responders.csr(), identity=foreign, ca=responders.trust(responder))
+        assert isinstance(send(responder, recorded), Failure)
+        assert not intune.asked
+
+    @pytest.mark.conforms("V-08")
+    def test_while_intune_cannot_be_reached_there_is_a_signed_answer(
+        self, responder: Responder
+    ) -> None:
+        def send_nowhere(request: HttpRequest) -> HttpResponse:
+            raise TransportError("Nobody is there; try again.", url=request.url)
+
+        assert isinstance(responder.handler, IntuneHandler)
+        cut_off = replace(responder, handler=replace(responder.handler, send=send_nowhere))
+        reply = send(cut_off, begin(cut_off))
+        assert isinstance(reply, Failure)
+        assert reply.fail_info is FailInfo.BAD_REQUEST
+
     @pytest.mark.conforms("V-08")
     def test_what_intune_was_not_told_is_not_delivered(
         self, intune: Intune, responder: Responder
@@ -337,6 +359,12 @@ class TestIntune:
             (200, b"[]"),
             (200, b'{"code": 1}'),
             (200, b"[" * 9999),
+            (200, b'{"code": ""}'),
+            (200, b'{"code": "\\ud800"}'),
+            (200, b'{"code": "\\u0000"}'),
+            (200, b'{"code": "' + b"A" * 101 + b'"}'),
+            (200, b"\xff"),
+            (200, b'{"code": ' + b"9" * 5000 + b"}"),
         ],
     )
     def test_no_answer(
