@@ -35,8 +35,13 @@ class Context:
 class Stage(Context):
     """What a fault has at hand besides the draft that it changes."""
 
-    stranger: EphemeralCa
-    """Another CA of the same name, which nobody trusts."""
+    make_stranger: Callable[[], EphemeralCa]
+    """Returns :attr:`stranger`; its key takes a moment to make, so only who needs it asks."""
+
+    @property
+    def stranger(self) -> EphemeralCa:
+        """Another CA of the same name, which nobody trusts."""
+        return self.make_stranger()
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,11 +97,9 @@ class Misbehaviour:
         draft = draft_of(responder, request, reply, cipher)
         for habit in self.habits:
             draft = habit(draft, Context(responder=responder, request=request))
-        on_draft = [effect for effect in self._effects() if isinstance(effect, OnDraft)]
-        if on_draft:
-            # The stranger takes a moment to make, so nobody is made who is not needed.
-            stage = Stage(responder=responder, request=request, stranger=self._stranger())
-            for effect in on_draft:
+        stage = Stage(responder=responder, request=request, make_stranger=self._stranger)
+        for effect in self._effects():
+            if isinstance(effect, OnDraft):
                 draft = effect.apply(draft, stage)
         return draft.encode()
 

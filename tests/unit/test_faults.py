@@ -13,6 +13,7 @@ from pyscep import (
     CertificateMismatch,
     DecryptionFailed,
     Failure,
+    NonceMismatch,
     Pending,
     SecurityError,
     SignatureInvalid,
@@ -222,9 +223,15 @@ def test_sha1_can_be_refused(server: MisbehavingServer) -> None:
     assert caught.value.argument == "minimum_digest"
 
 
-def test_the_stranger_is_made_when_needed(responder: Responder) -> None:
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [(Fault.SIGNED_BY_STRANGER, SignatureInvalid), (Fault.WRONG_RECIPIENT_NONCE, NonceMismatch)],
+)
+def test_the_stranger_is_made_when_needed(
+    responder: Responder, fault: Fault, error: type[Exception]
+) -> None:
     misbehaviour = Misbehaviour(responder=responder)
-    misbehaviour.misbehave(Fault.SIGNED_BY_STRANGER)
+    misbehaviour.misbehave(fault)
     client = pyscep.Client("http://in.memory/scep", send=misbehaviour.handle)
     ca = client.get_ca_cert().authenticate(
         sha256=responder.authority.issuer.sha256_fingerprint, at=NOW
@@ -233,8 +240,9 @@ def test_the_stranger_is_made_when_needed(responder: Responder) -> None:
     identity = pyscep.self_signed_identity(
         csr, key=rsa(2), not_before=NOW, lifetime=timedelta(days=1)
     )
-    with pytest.raises(SignatureInvalid):
+    with pytest.raises(error):
         client.enrol(csr, identity=identity, ca=ca)
+    assert (misbehaviour.stranger is not None) is (fault is Fault.SIGNED_BY_STRANGER)
 
 
 class PlainAuthority:

@@ -51,7 +51,7 @@ class Server:
         provider = self.parties.provider(label)
         return Stage(
             responder=self.parties.responder(request.authority, provider),
-            stranger=self.parties.ephemeral_ca("stranger-ca", provider),
+            make_stranger=lambda: self.parties.ephemeral_ca("stranger-ca", provider),
             request=self.opened(request),
         )
 

@@ -57,7 +57,7 @@ def _write(parties: Parties, case: _Case, content: bytes) -> Vector:
     draft = _draft(parties, provider, case.message_type, content)
     stage = Stage(
         responder=parties.responder("ca", provider),
-        stranger=parties.ephemeral_ca("stranger-ca", provider),
+        make_stranger=lambda: parties.ephemeral_ca("stranger-ca", provider),
         # The faults that look at it are about certificates in replies.
         request=_any_request(parties),
     )
