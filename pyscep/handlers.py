@@ -203,7 +203,8 @@ class ApprovalHandler:
     """
 
     handler: RequestHandler | None = None
-    """Asked first, if there is one; what it would issue, waits."""
+    """Asked first, if there is one; what it would issue, waits. Without one, everybody who reaches
+    the server can add to what waits, as often as they like."""
 
     def decide(self, request: EnrolmentRequest) -> Decision:
         """See :meth:`RequestHandler.decide`."""

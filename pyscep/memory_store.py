@@ -19,7 +19,7 @@ class MemoryStore:
         self._lock = threading.Lock()
         self._records: dict[str, Record] = {}
         self._certificates: dict[tuple[bytes, int], bytes] = {}
-        self._consumed: dict[bytes, str] = {}
+        self._consumed: set[bytes] = set()
         self._revoked: dict[bytes, dict[int, datetime]] = {}
         self._crl_numbers: dict[bytes, int] = {}
 
@@ -32,10 +32,10 @@ class MemoryStore:
             new = change(present)
             if new is None:
                 return present
-            if new.consumed is not None:
-                owner = self._consumed.setdefault(new.consumed, transaction_id)
-                if owner != transaction_id:
+            if new.consumed is not None and (present is None or present.consumed != new.consumed):
+                if new.consumed in self._consumed:
                     raise ChallengeReused
+                self._consumed.add(new.consumed)
             self._records[transaction_id] = new
             if new.certificate is not None and new.identifier is not None:
                 key = (new.identifier.issuer.der, new.identifier.serial_number)
@@ -69,6 +69,18 @@ class MemoryStore:
         with self._lock:
             waiting = (r for r in self._records.values() if r.status is RecordStatus.PENDING)
             return tuple(sorted(waiting, key=lambda record: record.updated))
+
+    def forget(self, before: datetime) -> int:
+        """See :meth:`pyscep.store.Store.forget`."""
+        with self._lock:
+            ended = [
+                record.transaction_id
+                for record in self._records.values()
+                if record.status is not RecordStatus.PENDING and record.updated < before
+            ]
+            for transaction_id in ended:
+                del self._records[transaction_id]
+            return len(ended)
 
     def revoke(self, identifier: IssuerAndSerialNumber, *, at: datetime) -> None:
         """See :meth:`pyscep.store.Store.revoke`."""

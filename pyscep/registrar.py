@@ -97,7 +97,8 @@ class DuplicatePolicy(Enum):
     """Answer with the certificate that there is, without asking the handler: whoever holds its key
     may have it, and a one-time challenge is not needed for a second time."""
     REFUSE = "refuse"
-    """Refuse, until the certificate expires or is revoked."""
+    """Refuse, until the certificate expires or is revoked. Two requests at the same moment, each in
+    a transaction of its own, may both be issued; a one-time challenge prevents that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,8 +256,12 @@ class Registrar:
         """Issue or defer, unless another thread or process was first, and keep it: one step."""
 
         def change(present: Record | None) -> Record | None:
-            if present is not None and not self._is_over(present, request):
-                return None
+            if present is not None:
+                if not self._is_over(present, request):
+                    return None
+                # It has the same name, but is another transaction.
+                if decision.consumes is not None and decision.consumes == present.consumed:
+                    raise ChallengeReused
             record = Record(
                 transaction_id=request.transaction_id,
                 status=RecordStatus.PENDING,

@@ -189,7 +189,8 @@ class Responder:
     minimum_rsa_bits: int = 2048
     """The smallest RSA key that is certified (R-12)."""
     transaction_lifetime: timedelta = timedelta(days=30)
-    """When an ended transaction is forgotten, so that its ID may be used again (X-09)."""
+    """When an ended transaction is forgotten, so that its ID may be used again (X-09);
+    :meth:`forget` frees its room too."""
     encoder: ReplyEncoder = standard_encoder
     """Puts replies together; only tests have another one."""
     limits: Limits = DEFAULT_LIMITS
@@ -419,6 +420,16 @@ class Responder:
         Source: RFC 8894 section 2.5; X-15.
         """
         self.registrar.deny(transaction_id, refusal)
+
+    def forget(self) -> int:
+        """Drop from the store what :attr:`transaction_lifetime` is over for; return how much.
+
+        Nothing else does, so call it now and then. :attr:`duplicates` finds no certificate any more
+        whose transaction has been dropped.
+
+        Source: X-09.
+        """
+        return self.store.forget(self.now() - self.transaction_lifetime)
 
     def revoke(self, certificate: Certificate) -> None:
         """Revoke a certificate of this CA: it renews nothing from now on (R-06, W-16).

@@ -177,7 +177,7 @@ class SqliteStore:
             new = change(present)
             if new is None:
                 return present
-            if new.consumed is not None:
+            if new.consumed is not None and (present is None or present.consumed != new.consumed):
                 self._consume(new.consumed, transaction_id)
             self._connection.execute(
                 f"INSERT OR REPLACE INTO transactions ({_COLUMNS}) "  # noqa: S608  # our columns
@@ -192,12 +192,10 @@ class SqliteStore:
             return new
 
     def _consume(self, value: bytes, transaction_id: str) -> None:
-        found = self._connection.execute(
-            "SELECT transaction_id FROM consumed WHERE value = ?", (value,)
-        ).fetchone()
-        if found is None:
-            self._connection.execute("INSERT INTO consumed VALUES (?, ?)", (value, transaction_id))
-        elif found[0] != transaction_id:
+        done = self._connection.execute(
+            "INSERT OR IGNORE INTO consumed VALUES (?, ?)", (value, transaction_id)
+        )
+        if not done.rowcount:
             raise ChallengeReused
 
     def _get(self, transaction_id: str) -> Record | None:
@@ -230,6 +228,14 @@ class SqliteStore:
                 "WHERE status = 'pending' ORDER BY updated"
             ).fetchall()
             return tuple(_to_record(row) for row in rows)
+
+    def forget(self, before: datetime) -> int:
+        """See :meth:`pyscep.store.Store.forget`."""
+        with self._exclusive(), self._writing():
+            return self._connection.execute(
+                "DELETE FROM transactions WHERE status <> 'pending' AND updated < ?",
+                (_time(before),),
+            ).rowcount
 
     # ---------------------------------------------------------------------------- certificates
 

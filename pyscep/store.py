@@ -75,7 +75,8 @@ class Store(Protocol):
             leave everything as it is. What it raises is passed on and nothing is kept. It must
             not call the store.
         :returns: the record as it then stands.
-        :raises ChallengeReused: another transaction has the new record's ``consumed``.
+        :raises ChallengeReused: another record has, or had, the new one's ``consumed``; the present
+            one keeps its own.
         """
 
     def get(self, transaction_id: str) -> Record | None:
@@ -94,6 +95,14 @@ class Store(Protocol):
 
     def pending(self) -> tuple[Record, ...]:
         """Return all records that wait for a decision, oldest first."""
+
+    def forget(self, before: datetime) -> int:
+        """Drop the transactions that ended and last changed *before*; return how many.
+
+        Certificates, used challenges and revocations stay, and so does what waits for a decision.
+
+        Source: X-09.
+        """
 
     def revoke(self, identifier: IssuerAndSerialNumber, *, at: datetime) -> None:
         """Keep that a certificate is revoked; the first date stays."""

@@ -628,6 +628,21 @@ class TestTransactions:
             again = require_success(send(responder, first)).certificate
             assert (again == certificate) is same
 
+    @pytest.mark.conforms("X-09", "H-11", "S-09")
+    @pytest.mark.parametrize("forgets", [False, True])
+    def test_a_used_challenge_is_used_for_good(self, *, forgets: bool) -> None:
+        """Also for the same ID, and the same message, once its transaction has been forgotten."""
+        clock = [keys.NOW]
+        handler = replace(static_challenge(responders.CHALLENGE), one_time=True)
+        responder = new_responder(handler=handler, now=lambda: clock[0])
+        exchange = begin(responder)
+        require_success(send(responder, exchange))
+        assert responder.forget() == 0
+        clock[0] += timedelta(days=31)
+        if forgets:
+            assert responder.forget() == 1
+        assert fail_info(send(responder, exchange)) is FailInfo.BAD_REQUEST
+
     @pytest.mark.conforms("X-09", "X-07")
     @pytest.mark.parametrize("begin_renewal", [pkcs_req, renewal_req])
     @pytest.mark.parametrize("challenge_password", [responders.CHALLENGE, None])

@@ -148,6 +148,26 @@ class TestEveryStore:
         put(store, RECORD)
         assert store.find_certificate(IDENTIFIER) == b"certificate"
 
+    @pytest.mark.conforms("X-09", "H-11")
+    def test_forgets_what_is_over_and_nothing_else(self, store: Store) -> None:
+        new = keys.NOW + timedelta(microseconds=1)
+        put(store, ISSUED)
+        put(store, REFUSED)
+        put(store, replace(RECORD, transaction_id="waits"))
+        put(store, replace(REFUSED, transaction_id="new", updated=new))
+        store.revoke(IDENTIFIER, at=keys.NOW)
+        assert store.forget(keys.NOW) == 0
+        assert store.forget(new) == 2
+        assert store.forget(new) == 0
+        assert [store.get(name) for name in ("T1", REFUSED.transaction_id)] == [None, None]
+        assert store.get("waits") is not None
+        assert store.get("new") is not None
+        assert store.find_certificate(IDENTIFIER) == b"certificate"
+        assert list(store.revoked(ISSUER)) == [IDENTIFIER.serial_number]
+        # What was used once has been used for good.
+        with pytest.raises(ChallengeReused):
+            put(store, replace(ISSUED, transaction_id="T9"))
+
     def test_lists_what_waits_oldest_first(self, store: Store) -> None:
         later = replace(RECORD, transaction_id="A", updated=keys.NOW + timedelta(seconds=1))
         zone = timezone(timedelta(hours=5))
