@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from pyscep.cli.commands import Commands
 from pyscep.cli.connection import add_connection_options, connect
-from pyscep.cli.csr_options import add_csr_options, build_request, read_challenge
+from pyscep.cli.csr_options import add_csr_options, describe_request, is_request_described
 from pyscep.cli.exit_codes import ExitCode
 from pyscep.cli.keys import check_strength, load_key, make_key
 from pyscep.cli.passwords import add_secret_options, read_secret
@@ -61,7 +61,9 @@ def run_check(arguments: argparse.Namespace, terminal: Terminal) -> ExitCode:
     :raises UsageError: options of an enrolment without ``--enrol``, or too few of them.
     """
     enrolment = _enrolment(arguments, terminal) if arguments.enrol else None
-    if enrolment is None and (arguments.key or arguments.subject or is_trust_given(arguments)):
+    if enrolment is None and (
+        arguments.key or is_request_described(arguments) or is_trust_given(arguments)
+    ):
         raise UsageError("Without --enrol nothing is requested; add it, or leave its options out.")
     with connect(arguments, terminal) as client:
         report = survey(
@@ -77,10 +79,11 @@ def run_check(arguments: argparse.Namespace, terminal: Terminal) -> ExitCode:
 
 def _enrolment(arguments: argparse.Namespace, terminal: Terminal) -> Enrolment:
     require_trust(arguments)
+    build = describe_request(arguments, terminal)
     password = read_secret(arguments, "key-password", "Password of the key", terminal)
     key = make_key("rsa:2048") if arguments.key is None else load_key(arguments.key, password)
     check_strength(key, terminal)
-    csr = build_request(arguments, key, read_challenge(arguments, terminal))
+    csr = build(key=key)
     identity = self_signed_identity(
         csr, key=key, not_before=terminal.now(), lifetime=_SELF_SIGNED_LIFETIME
     )

@@ -32,6 +32,15 @@ class Parser(argparse.ArgumentParser):
             f"{message[:1].upper()}{message[1:]}; see `{self.prog} --help`.", argument="arguments"
         )
 
+    def parse_known_args(  # type: ignore[override]  # only what is called here
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Refuse what is left over here already, where it is known which command's help to see."""
+        parsed, rest = super().parse_known_args(args, namespace)
+        if rest:
+            self.error(f"unrecognized arguments: {' '.join(rest)}")
+        return parsed, rest
+
     def format_help(self) -> str:
         """Return the help; its first line has only what cannot be left out."""
         required = [

@@ -34,7 +34,7 @@ def add_connection_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--timeout",
         metavar="SECONDS",
-        type=positive_number,
+        type=seconds,
         default=30.0,
         help="for each exchange (default: 30)",
     )
@@ -67,17 +67,27 @@ def add_reply_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def positive_number(text: str) -> float:
+def seconds(text: str) -> float:
+    """Read a number of seconds from an option.
+
+    :raises argparse.ArgumentTypeError: it is none that a calendar and a clock can do with.
+    """
+    return positive_number(text, most=1e8)
+
+
+def positive_number(text: str, *, most: float) -> float:
     """Read a positive number from an option.
 
-    :raises argparse.ArgumentTypeError: it is none.
+    :raises argparse.ArgumentTypeError: it is none, or larger than *most*.
     """
     try:
         number = float(text)
     except ValueError:
         number = 0.0
-    if not 0 < number < float("inf"):
+    if not number > 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    if number > most:
+        raise argparse.ArgumentTypeError(f"{text!r} is too much; give {most:.0f} at most")
     return number
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Iterable
+from functools import partial
+from typing import Protocol
 
 from pyscep import asn1
 from pyscep.certificates import Certificate
@@ -20,14 +22,25 @@ from pyscep.extensions import (
     microsoft_template,
     microsoft_template_name,
     parse_general_name,
+    subject_alt_name,
 )
 from pyscep.keys import PrivateKey
-from pyscep.names import NameLike
+from pyscep.names import build_name
 from pyscep.pkcs10 import CertificationRequest, build_csr
 
 _USAGES = {usage.name.lower().replace("_", "-"): usage for usage in KeyUsage}
 _PURPOSES = {purpose.name.lower().replace("_", "-"): purpose for purpose in ExtendedKeyUsage}
 _OID = re.compile(r"[0-2](\.\d+)+")
+
+
+class BuildRequest(Protocol):
+    """Builds a certification request of which all but the key is known."""
+
+    def __call__(self, *, key: PrivateKey) -> CertificationRequest:
+        """Build it.
+
+        :param key: the key to be certified.
+        """
 
 
 def add_csr_options(parser: argparse.ArgumentParser, *, digest: str = "csr-digest") -> None:
@@ -90,36 +103,50 @@ def _purpose(text: str) -> ExtendedKeyUsage | str:
     )
 
 
-def read_challenge(arguments: argparse.Namespace, terminal: Terminal) -> str | None:
+def _read_challenge(arguments: argparse.Namespace, terminal: Terminal) -> str | None:
     """Return the challenge password, if one is given."""
     return read_secret(arguments, "challenge", "Challenge password", terminal)
 
 
-def build_request(
-    arguments: argparse.Namespace,
-    key: PrivateKey,
-    challenge_password: str | None,
-    *,
-    existing: Certificate | None = None,
-) -> CertificationRequest:
-    """Build the certification request that the options describe.
+def is_request_described(arguments: argparse.Namespace) -> bool:
+    """Whether any of the options says what to ask for."""
+    return any(
+        (
+            arguments.subject,
+            arguments.san,
+            arguments.key_usage,
+            arguments.extended_key_usage,
+            arguments.template_name,
+            arguments.template_oid,
+            arguments.challenge_file,
+            arguments.challenge_env,
+            arguments.challenge_prompt,
+        )
+    )
+
+
+def describe_request(
+    arguments: argparse.Namespace, terminal: Terminal, *, existing: Certificate | None = None
+) -> BuildRequest:
+    """Read what the options ask for; what is wrong with them is said before a key is made.
 
     :param existing: a certificate whose names are asked for again, as far as no others are given.
-    :raises UsageError: no name at all, or one that cannot be encoded.
+    :returns: builds the certification request, for the key.
+    :raises UsageError: no name at all, or one that cannot be encoded; no challenge password.
     """
     extra = [*_template(arguments)]
-    subject: NameLike = arguments.subject or {}
+    subject = build_name(arguments.subject or ({} if existing is None else existing.subject))
     names = [parse_general_name(text) for text in arguments.san]
-    if existing is not None:
-        subject = arguments.subject or existing.subject
-        if not names:
-            extra += _names_of(existing)
-    elif not (arguments.subject or names):
+    if names:
+        subject_alt_name(names, critical=False)  # refuses what cannot be encoded
+    if existing is not None and not names:
+        extra += _names_of(existing)
+    if existing is None and not (arguments.subject or names):
         raise UsageError("A request needs a name; give --subject or --san.", argument="subject")
-    return build_csr(
+    return partial(
+        build_csr,
         subject=subject,
-        key=key,
-        challenge_password=challenge_password,
+        challenge_password=_read_challenge(arguments, terminal),
         subject_alt_names=names,
         key_usage=[_USAGES[name] for name in arguments.key_usage],
         extended_key_usage=arguments.extended_key_usage,

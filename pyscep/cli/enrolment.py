@@ -8,9 +8,10 @@ from datetime import timedelta
 
 from pyscep.ca import TrustedCa
 from pyscep.capabilities import NO_CAPABILITIES, Capabilities, Capability
-from pyscep.certificates import Certificate, Identity, parse_certificates
+from pyscep.certificates import Identity
 from pyscep.cli import files, saved_request
 from pyscep.cli.authorities import add_force_option
+from pyscep.cli.certificate_files import read_identity
 from pyscep.cli.choices import add_algorithm_options, is_everything_chosen, select
 from pyscep.cli.commands import Commands
 from pyscep.cli.connection import (
@@ -18,10 +19,15 @@ from pyscep.cli.connection import (
     add_reply_options,
     connect,
     open_client,
-    positive_number,
     reply_rules,
+    seconds,
 )
-from pyscep.cli.csr_options import add_csr_options, build_request, read_challenge
+from pyscep.cli.csr_options import (
+    BuildRequest,
+    add_csr_options,
+    describe_request,
+    is_request_described,
+)
 from pyscep.cli.exit_codes import ExitCode
 from pyscep.cli.keys import add_key_options, check_strength, load_key, own_key
 from pyscep.cli.outcome import Destination, follow_up
@@ -36,7 +42,7 @@ from pyscep.keys import PrivateKey
 from pyscep.messages import MessageType
 from pyscep.pkcs10 import CertificationRequest, parse_csr, self_signed_identity
 from pyscep.schedule import PollSchedule, is_expired
-from pyscep.transaction import Transaction
+from pyscep.transaction import Reply
 
 _SELF_SIGNED_LIFETIME = timedelta(days=365)
 """Long enough for any polling (W-05)."""
@@ -139,7 +145,7 @@ def _add_poll(commands: Commands) -> None:
     poll.add_argument(
         "--timeout",
         metavar="SECONDS",
-        type=positive_number,
+        type=seconds,
         default=30.0,
         help="for each exchange (default: 30)",
     )
@@ -171,13 +177,13 @@ def _add_polling_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--wait",
         metavar="SECONDS",
-        type=positive_number,
+        type=seconds,
         help="go on asking for so long; without it, end with exit code 4",
     )
     group.add_argument(
         "--interval",
         metavar="SECONDS",
-        type=positive_number,
+        type=seconds,
         default=60.0,
         help="between two questions (default: 60)",
     )
@@ -189,53 +195,44 @@ def _add_polling_options(parser: argparse.ArgumentParser) -> None:
 def run_enrol(arguments: argparse.Namespace, terminal: Terminal) -> ExitCode:
     """Run ``pyscep enrol``."""
     require_trust(arguments)
-    _check_files(arguments, new_key=arguments.new_key is not None)
-    csr = None if arguments.csr is None else _given_csr(arguments)
-    challenge = read_challenge(arguments, terminal)
+    _check_files(arguments)
+    patience = _patience(arguments)
+    build = _given_csr(arguments) if arguments.csr else describe_request(arguments, terminal)
     with connect(arguments, terminal, rules=reply_rules(arguments)) as client:
         # The key is made when it is certain that the right CA is there.
         ca = authenticate(arguments, client.get_ca_cert(), terminal)
         algorithms = select(arguments, _capabilities(client, arguments), terminal)
         key = own_key(arguments, terminal)
-        csr = csr or build_request(arguments, key, challenge)
+        csr = build(key=key)
         identity = _self_signed(csr, key, terminal)
         reply = client.enrol(csr, identity=identity, ca=ca, algorithms=algorithms)
-        destination = _destination(
-            arguments, client, reply.transaction, identity, ca, key_file=arguments.key
-        )
         return follow_up(
             reply,
             client=client,
             identity=identity,
             ca=ca,
-            destination=destination,
-            patience=_patience(arguments),
+            destination=_destination(arguments, client, reply, identity, ca),
+            patience=patience,
             challenge_password=csr.challenge_password,
             terminal=terminal,
         )
 
 
-def _given_csr(arguments: argparse.Namespace) -> CertificationRequest:
-    described = (
-        arguments.subject,
-        arguments.san,
-        arguments.key_usage,
-        arguments.extended_key_usage,
-        arguments.template_name,
-        arguments.template_oid,
-        arguments.challenge_file,
-        arguments.challenge_env,
-        arguments.challenge_prompt,
-        arguments.new_key,
-    )
-    if any(described):
+def _given_csr(arguments: argparse.Namespace) -> BuildRequest:
+    if is_request_described(arguments) or arguments.new_key is not None:
         raise UsageError(
             "The request of --csr is sent as it is; leave out --new-key and the options that "
             "describe another."
         )
     octets = files.read(arguments.csr)
     with files.explained(arguments.csr):
-        return parse_csr(octets)
+        csr = parse_csr(octets)
+
+    def given(*, key: PrivateKey) -> CertificationRequest:
+        del key  # whether it is the one in the request is seen when the identity is made
+        return csr
+
+    return given
 
 
 def _self_signed(csr: CertificationRequest, key: PrivateKey, terminal: Terminal) -> Identity:
@@ -255,43 +252,51 @@ def _state_file(arguments: argparse.Namespace) -> str:
     return str(arguments.state or f"{arguments.out}.state")
 
 
-def _check_files(arguments: argparse.Namespace, *, new_key: bool) -> None:
+def _check_files(arguments: argparse.Namespace) -> None:
+    new_key = arguments.key if arguments.new_key is not None else None
     state = _state_file(arguments)
     if os.path.lexists(state) and not arguments.force:
         raise UsageError(
             f"{state} exists: a request is pending. Ask for it with `pyscep poll {state}`, or use "
             "--force to forget it and start anew."
         )
-    if new_key and os.path.lexists(arguments.key) and not arguments.force:
+    if new_key is not None and os.path.lexists(new_key) and not arguments.force:
         raise UsageError(
-            f"{arguments.key} exists; leave --new-key out to use that key, or give another name, "
+            f"{new_key} exists; leave --new-key out to use that key, or give another name, "
             "or --force to replace it."
         )
     files.check_writable(
-        arguments.key if new_key else None,
+        new_key,
         arguments.out,
         arguments.chain_out,
         state,
         force=arguments.force,
+        needed=(
+            getattr(arguments, "cert_key", None),
+            arguments.key if new_key is None else None,
+        ),
     )
+
+
+def _signing_key(arguments: argparse.Namespace) -> str:
+    """Return the file of the key that signs the request, and each poll: in a renewal, the old."""
+    return str(getattr(arguments, "cert_key", arguments.key))
 
 
 def _destination(
     arguments: argparse.Namespace,
     client: Client,
-    transaction: Transaction,
+    reply: Reply,
     identity: Identity,
     ca: TrustedCa,
-    *,
-    key_file: str,
 ) -> Destination:
     saved = SavedRequest(
         url=client.url,
         ca_identifier=client.ca_identifier,
-        transaction=transaction,
+        transaction=reply.transaction,
         signer=identity.certificate,
         ca_certificates=ca.certificates,
-        key=absolute(key_file),
+        key=absolute(_signing_key(arguments)),
         out=absolute(arguments.out),
         chain_out=None if arguments.chain_out is None else absolute(arguments.chain_out),
         rules=client.rules,
@@ -316,33 +321,30 @@ def run_renew(arguments: argparse.Namespace, terminal: Terminal) -> ExitCode:
     """Run ``pyscep renew``."""
     require_trust(arguments)
     _check_keys(arguments)
-    _check_files(arguments, new_key=arguments.new_key is not None)
+    _check_files(arguments)
+    patience = _patience(arguments)
     identity = _existing(arguments, terminal)
-    challenge = read_challenge(arguments, terminal)
+    build = describe_request(arguments, terminal, existing=identity.certificate)
     with connect(arguments, terminal, rules=reply_rules(arguments)) as client:
         ca = authenticate(arguments, client.get_ca_cert(), terminal)
         capabilities = _capabilities(client, arguments)
         algorithms = select(arguments, capabilities, terminal)
         key = identity.key if arguments.same_key else own_key(arguments, terminal)
         check_strength(key, terminal)
-        csr = build_request(arguments, key, challenge, existing=identity.certificate)
         reply = client.renew(
-            csr,
+            build(key=key),
             identity=identity,
             ca=ca,
             message_type=_renewal_type(arguments, capabilities),
             algorithms=algorithms,
-        )
-        destination = _destination(
-            arguments, client, reply.transaction, identity, ca, key_file=arguments.cert_key
         )
         return follow_up(
             reply,
             client=client,
             identity=identity,
             ca=ca,
-            destination=destination,
-            patience=_patience(arguments),
+            destination=_destination(arguments, client, reply, identity, ca),
+            patience=patience,
             challenge_password=challenge,
             terminal=terminal,
         )
@@ -379,22 +381,6 @@ def _existing(arguments: argparse.Namespace, terminal: Terminal) -> Identity:
     return identity
 
 
-def read_identity(path: str, key: PrivateKey) -> Identity:
-    """Read the certificate of *key* from a file, which may hold its chain too.
-
-    :raises UsageError: there is none.
-    """
-    octets = files.read(path)
-    with files.explained(path):
-        certificates = parse_certificates(octets)
-    own: Certificate | None = next(
-        (each for each in certificates if each.public_key == key.public_key), None
-    )
-    if own is None:
-        raise UsageError(f"{path} has no certificate for the given key; give the key of that one.")
-    return Identity(certificate=own, key=key)
-
-
 def _renewal_type(arguments: argparse.Namespace, capabilities: Capabilities) -> MessageType:
     """Return what to send; as :meth:`pyscep.flows.Flows.renew`, which would ask once more."""
     if arguments.renewal_as is not None:
@@ -410,10 +396,14 @@ def run_poll(arguments: argparse.Namespace, terminal: Terminal) -> ExitCode:
     """Run ``pyscep poll``."""
     saved = saved_request.load(arguments.state)
     destination = Destination(state=arguments.state, force=arguments.force, saved=saved)
-    files.check_writable(saved.out, saved.chain_out, force=arguments.force)
+    key_file = arguments.key or saved.key
+    files.check_writable(
+        saved.out, saved.chain_out, force=arguments.force, needed=(arguments.state, key_file)
+    )
+    patience = _patience(arguments)
     password = read_secret(arguments, "key-password", "Password of the key", terminal)
     challenge = read_challenge(arguments, terminal)
-    identity = saved.identity(load_key(arguments.key or saved.key, password))
+    identity = saved.identity(load_key(key_file, password))
     ca = saved.ca(terminal)
     with open_client(
         saved.url,
@@ -431,7 +421,7 @@ def run_poll(arguments: argparse.Namespace, terminal: Terminal) -> ExitCode:
             identity=identity,
             ca=ca,
             destination=destination,
-            patience=_patience(arguments),
+            patience=patience,
             challenge_password=challenge,
             terminal=terminal,
         )

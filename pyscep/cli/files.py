@@ -10,7 +10,7 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
@@ -32,9 +32,10 @@ def read(path: str) -> bytes:
     :raises UsageError: it cannot be read, or is longer than ``Limits.message_size``.
     """
     most = DEFAULT_LIMITS.message_size
+    _check_name(path)
     try:
         if path == STDIN:
-            octets = sys.stdin.buffer.read(most + 1)
+            octets = b"" if sys.stdin is None else sys.stdin.buffer.read(most + 1)
         else:
             with Path(path).open("rb") as file:
                 octets = file.read(most + 1)
@@ -62,16 +63,29 @@ def explained(path: str) -> Iterator[None]:
     raise UsageError(f"{path}: {failure}")
 
 
-def check_writable(*paths: str | None, force: bool) -> None:
+def check_writable(*paths: str | None, force: bool, needed: Iterable[str | None] = ()) -> None:
     """Refuse early what :func:`write` would refuse after all the work.
 
     :param paths: files that are to be written; ``None`` stands for none.
+    :param needed: files that are read and have to stay, whatever *force* says: above all the key
+        that an output is for.
     :raises UsageError: one exists, or its directory does not.
     """
+    for text in paths:
+        if text is not None:
+            _check_name(text)
+            if text == STDIN:
+                raise UsageError(
+                    "Files are not written to standard output; give a name, such as ./- for a file "
+                    "that is called -."
+                )
     named = [Path(path) for path in paths if path is not None]
     if len({path.resolve() for path in named}) < len(named):
         raise UsageError("Two outputs have the same name; give each file a name of its own.")
+    kept = {Path(path).resolve() for path in needed if path is not None}
     for path in named:
+        if path.resolve() in kept:
+            raise UsageError(f"{path} is still needed as it is; give the output another name.")
         if os.path.lexists(path):
             if not force:
                 _refuse_existing(path)
@@ -110,6 +124,12 @@ def write(path: str, octets: bytes, *, force: bool, private: bool = False) -> No
 def remove(path: str) -> None:
     """Remove a file that is no longer needed, if it is there."""
     Path(path).unlink(missing_ok=True)
+
+
+def _check_name(path: str) -> None:
+    # What is left of "$FILE" where the variable is not set.
+    if not path:
+        raise UsageError("The name of a file is empty; is a variable of the shell not set?")
 
 
 def _refuse_existing(path: Path) -> NoReturn:

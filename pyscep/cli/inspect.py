@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
-from pyscep.ca import parse_ca_certificates
-from pyscep.certificates import Certificate
 from pyscep.cli import files
+from pyscep.cli.certificate_files import read_certificates
 from pyscep.cli.commands import Commands
 from pyscep.cli.exit_codes import ExitCode
 from pyscep.cli.keys import key_provider, load_key
@@ -86,18 +85,12 @@ def run_inspect(arguments: argparse.Namespace, terminal: Terminal) -> ExitCode:
     seen = inspect(
         octets,
         keys=[load_key(path, password) for path in arguments.key],
-        signers=[each for path in arguments.signer for each in _certificates(path)],
+        signers=[each for path in arguments.signer for each in read_certificates(path)],
         at=terminal.now(),
         provider=key_provider(),
     )
     terminal.show("\n".join(_paragraphs(seen)), seen.to_json_object())
     return ExitCode.SUCCESS
-
-
-def _certificates(path: str) -> tuple[Certificate, ...]:
-    octets = files.read(path)
-    with files.explained(path):
-        return parse_ca_certificates(octets).certificates
 
 
 def _paragraphs(seen: Inspection) -> Iterator[str]:

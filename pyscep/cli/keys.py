@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import Protocol
 
 from pyscep.certificates import rsa_bits_of
@@ -10,6 +11,7 @@ from pyscep.cli import files
 from pyscep.cli.passwords import add_secret_options, read_secret
 from pyscep.cli.terminal import Terminal
 from pyscep.crypto import CryptoProvider
+from pyscep.errors import UsageError
 from pyscep.keys import PrivateKey
 
 RSA_SIZES = (1024, 2048, 3072, 4096)
@@ -55,6 +57,11 @@ def own_key(arguments: argparse.Namespace, terminal: Terminal) -> PrivateKey:
     """
     password = read_secret(arguments, "key-password", "Password of the key", terminal)
     if arguments.new_key is None:
+        if not os.path.lexists(arguments.key):
+            raise UsageError(
+                f"There is no file {arguments.key}; --new-key rsa:2048 makes the key and writes it "
+                "there."
+            )
         key = load_key(arguments.key, password)
     else:
         key = make_key(arguments.new_key)

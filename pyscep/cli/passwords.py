@@ -49,7 +49,8 @@ def read_secret(
 def _from_file(path: str) -> str:
     line = files.read(path).split(b"\n", 1)[0].removesuffix(b"\r")
     try:
-        secret = line.decode("utf-8")
+        # Windows editors put a mark of UTF-8 at the beginning.
+        secret = line.decode("utf-8-sig")
     except UnicodeDecodeError:
         secret = None
     if secret is None:
@@ -62,6 +63,9 @@ def _from_environment(variable: str, terminal: Terminal) -> str:
     secret = terminal.environment.get(variable)
     if secret is None:
         raise UsageError(f"There is no environment variable {variable}.")
+    if not secret.isascii() and any("\ud800" <= char <= "\udfff" for char in secret):
+        # Bytes that Python could not decode.
+        raise UsageError(f"The environment variable {variable} is not text in UTF-8.")
     return _not_empty(secret, f"The environment variable {variable}")
 
 

@@ -9,7 +9,7 @@ from pyscep import asn1
 from pyscep.cli import files
 from pyscep.cli.authorities import add_force_option
 from pyscep.cli.commands import Commands
-from pyscep.cli.csr_options import add_csr_options, build_request, read_challenge
+from pyscep.cli.csr_options import add_csr_options, describe_request
 from pyscep.cli.exit_codes import ExitCode
 from pyscep.cli.keys import (
     KEY_TYPES,
@@ -96,9 +96,10 @@ def make_key_file(arguments: argparse.Namespace, terminal: Terminal) -> ExitCode
 def make_csr_file(arguments: argparse.Namespace, terminal: Terminal) -> ExitCode:
     """Run ``pyscep csr``."""
     new_key = arguments.key if arguments.new_key is not None else None
-    files.check_writable(new_key, arguments.out, force=arguments.force)
-    challenge = read_challenge(arguments, terminal)
-    csr = build_request(arguments, own_key(arguments, terminal), challenge)
+    needed = arguments.key if new_key is None else None
+    files.check_writable(new_key, arguments.out, force=arguments.force, needed=[needed])
+    build = describe_request(arguments, terminal)
+    csr = build(key=own_key(arguments, terminal))
     octets = csr.der
     if not arguments.der:
         octets = asn1.pem_encode("CERTIFICATE REQUEST", csr.der).encode("ascii")
@@ -111,7 +112,7 @@ def make_csr_file(arguments: argparse.Namespace, terminal: Terminal) -> ExitCode
             ("Alternative names", ", ".join(names) or None),
             ("Key", spelled_key(csr.public_key)),
             ("Signature", csr.signature_algorithm.name),
-            ("Challenge password", "no" if challenge is None else "yes"),
+            ("Challenge password", "no" if csr.challenge_password is None else "yes"),
         )
     )
     shape = {
@@ -120,7 +121,7 @@ def make_csr_file(arguments: argparse.Namespace, terminal: Terminal) -> ExitCode
         "subject_alt_names": names,
         "key": spelled_key(csr.public_key),
         "signature_algorithm": csr.signature_algorithm.name,
-        "has_challenge": challenge is not None,
+        "has_challenge": csr.challenge_password is not None,
     }
     terminal.show(text, shape)
     return ExitCode.SUCCESS

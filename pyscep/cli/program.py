@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NoReturn
 
 from pyscep.cli import authorities, check, enrolment, inspect, preparations, queries, serve
 from pyscep.cli.commands import Commands, Parser
@@ -37,6 +39,7 @@ def _build() -> tuple[Parser, argparse._SubParsersAction[Parser]]:
         epilog="`pyscep COMMAND --help` shows the options and examples of a command.",
         allow_abbrev=False,
     )
+    parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version, and end")
     subparsers = parser.add_subparsers(
         dest="command", required=True, metavar="COMMAND", parser_class=Parser
     )
@@ -44,6 +47,19 @@ def _build() -> tuple[Parser, argparse._SubParsersAction[Parser]]:
     for module in _MODULES:
         module.add_parser(commands)
     return parser, subparsers
+
+
+class _ShowVersion(argparse.Action):
+    """Looks the version up when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from importlib import metadata  # noqa: PLC0415  # 50 ms
+
+        # By the package, as the distribution may have another name.
+        found = metadata.packages_distributions().get("pyscep")
+        text = metadata.version(found[0]) if found else "of unknown version, as not installed"
+        print(f"pyscep {text} (Python {platform.python_version()})")
+        parser.exit()
 
 
 def run(arguments: Sequence[str] | None = None, *, terminal: Terminal | None = None) -> int:
@@ -56,19 +72,26 @@ def run(arguments: Sequence[str] | None = None, *, terminal: Terminal | None = N
     # Wanted even if the arguments cannot be understood.
     outside = replace(outside, json="--json" in given)
     try:
-        chosen = build_parser().parse_args(given)
-        outside = replace(outside, json=chosen.json, verbose=chosen.verbose)
-        return int(chosen.run(chosen, outside))
+        return int(_run(given, outside))
     except SystemExit as end:  # argparse has shown the help
         return int(end.code or 0)
     except BrokenPipeError:
         # Nobody reads any more. The interpreter would complain once more when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(ExitCode.USAGE)
+
+
+def _run(given: Sequence[str], outside: Terminal) -> ExitCode:
+    try:
+        chosen = build_parser().parse_args(given)
+        outside = replace(outside, json=chosen.json, verbose=chosen.verbose)
+        code: ExitCode = chosen.run(chosen, outside)
+    except BrokenPipeError:
+        raise
     except EXPECTED as error:
         code = exit_code_of(error)
         _show_failure(outside, error, code)
-        return int(code)
+    return code
 
 
 def _show_failure(terminal: Terminal, error: BaseException, code: ExitCode) -> None:

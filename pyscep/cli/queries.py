@@ -8,9 +8,10 @@ from datetime import timedelta
 from pyscep import asn1
 from pyscep.ca import TrustedCa
 from pyscep.capabilities import NO_CAPABILITIES, Algorithms
-from pyscep.certificates import Certificate, Identity, parse_certificate
+from pyscep.certificates import Identity
 from pyscep.cli import files
 from pyscep.cli.authorities import add_force_option
+from pyscep.cli.certificate_files import read_certificate, read_identity
 from pyscep.cli.choices import add_algorithm_options, is_everything_chosen, select
 from pyscep.cli.commands import Commands
 from pyscep.cli.connection import (
@@ -19,7 +20,6 @@ from pyscep.cli.connection import (
     connect,
     reply_rules,
 )
-from pyscep.cli.enrolment import read_identity
 from pyscep.cli.exit_codes import ExitCode
 from pyscep.cli.keys import load_key
 from pyscep.cli.outcome import failure_text, reply_shape, warn_of_weakness
@@ -140,10 +140,10 @@ class _Question:
 
     def __init__(self, arguments: argparse.Namespace, terminal: Terminal) -> None:
         require_trust(arguments)
-        files.check_writable(arguments.out, force=arguments.force)
+        files.check_writable(arguments.out, force=arguments.force, needed=[arguments.key])
         self._arguments = arguments
         self._terminal = terminal
-        self._of = None if arguments.of is None else _read_certificate(arguments.of)
+        self._of = None if arguments.of is None else read_certificate(arguments.of)
         password = read_secret(arguments, "key-password", "Password of the key", terminal)
         key = load_key(arguments.key, password)
         if arguments.cert is None:
@@ -166,12 +166,6 @@ class _Question:
     def write(self, octets: bytes) -> None:
         if self._arguments.out is not None:
             files.write(self._arguments.out, octets, force=self._arguments.force)
-
-
-def _read_certificate(path: str) -> Certificate:
-    octets = files.read(path)
-    with files.explained(path):
-        return parse_certificate(octets)
 
 
 def _self_signed(key: PrivateKey, terminal: Terminal) -> Identity:

@@ -9,9 +9,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from pyscep.cli.certificate_files import read_identity
 from pyscep.cli.commands import Commands
 from pyscep.cli.connection import describe_request, describe_response, positive_number
-from pyscep.cli.enrolment import read_identity
 from pyscep.cli.exit_codes import ExitCode
 from pyscep.cli.keys import key_provider, load_key
 from pyscep.cli.passwords import add_secret_options, read_secret
@@ -72,7 +72,7 @@ def add_parser(commands: Commands) -> None:
     serve.add_argument(
         "--lifetime",
         metavar="DAYS",
-        type=positive_number,
+        type=_days,
         default=365.0,
         help="of the certificates that are issued (default: 365)",
     )
@@ -101,6 +101,10 @@ def _port(text: str) -> int:
     raise argparse.ArgumentTypeError(f"{text!r} is not a port")
 
 
+def _days(text: str) -> float:
+    return positive_number(text, most=36500)
+
+
 class _Everybody:
     """Issues to whoever asks."""
 
@@ -111,12 +115,14 @@ class _Everybody:
 
 def run_serve(arguments: argparse.Namespace, terminal: Terminal) -> ExitCode:
     """Run ``pyscep serve``."""
-    from pyscep.testing.faults import find_fault  # noqa: PLC0415  # an HTTP server, 40 ms
-    from pyscep.testing.profiles import ProfileServer, find_profile  # noqa: PLC0415
+    from pyscep.testing.profiles import (  # noqa: PLC0415  # an HTTP server, 40 ms
+        ProfileServer,
+        find_profile,
+    )
 
     if arguments.list:
         return _show_names(terminal)
-    faults = [find_fault(name) for name in arguments.fault]
+    faults = [_find_fault(name) for name in arguments.fault]
     profile = find_profile(arguments.profile)
     challenge = _challenge(arguments, terminal)
     handler = _handler(arguments, challenge)
@@ -144,6 +150,17 @@ def run_serve(arguments: argparse.Namespace, terminal: Terminal) -> ExitCode:
         for problem in server.errors:
             terminal.warn(f"A request ended in an internal error: {problem!r}")
     return ExitCode.SUCCESS
+
+
+def _find_fault(name: str) -> Fault:
+    from pyscep.testing.faults import find_fault  # noqa: PLC0415
+
+    try:
+        return find_fault(name)
+    except UsageError:
+        pass
+    # Not with all of them in the text: there are a hundred.
+    raise UsageError(f"There is no fault {name!r}; `pyscep serve --list` shows their names.")
 
 
 def _show_names(terminal: Terminal) -> ExitCode:

@@ -13,6 +13,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, TextIO
@@ -46,9 +47,9 @@ def ask_secretly(prompt: str) -> str:
 class Terminal:
     """Where a command writes, asks and looks at the clock."""
 
-    stdout: TextIO
-    """For results."""
-    stderr: TextIO
+    stdout: TextIO | None
+    """For results; ``None`` if it was closed before the program began."""
+    stderr: TextIO | None
     """For everything else."""
     json: bool = False
     """Whether the result is shown as JSON."""
@@ -72,12 +73,13 @@ class Terminal:
         _write(self.stdout, json.dumps(shape, indent=2) if self.json else text)
 
     def tell(self, text: str) -> None:
-        """Say how it is going."""
-        _write(self.stderr, text)
+        """Say how it is going; that nobody can hear it is no reason to stop half-way."""
+        with suppress(OSError):
+            _write(self.stderr, text)
 
     def warn(self, text: str) -> None:
         """Say what the user should know, although it went on."""
-        _write(self.stderr, f"Warning: {text}")
+        self.tell(f"Warning: {text}")
 
 
 def system_terminal() -> Terminal:
@@ -102,7 +104,9 @@ def table(rows: Iterable[tuple[str, object]], *, indent: str = "") -> str:
     )
 
 
-def _write(stream: TextIO, text: str) -> None:
+def _write(stream: TextIO | None, text: str) -> None:
+    if stream is None:
+        return
     # A terminal obeys control characters, and one that knows ASCII only cannot show the rest.
     safe = "\n".join(printable(line) for line in text.split("\n"))
     encoding = stream.encoding or "utf-8"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import re
 
-from pyscep.ca import CaCertificates, TrustedCa, parse_ca_certificates
+from pyscep.ca import CaCertificates, TrustedCa
 from pyscep.certificates import Certificate
-from pyscep.cli import files
+from pyscep.cli.certificate_files import read_certificates
 from pyscep.cli.terminal import Terminal
 from pyscep.errors import UsageError
 
@@ -130,9 +130,4 @@ def _fingerprint(text: str | None) -> tuple[str | None, str | None]:
 
 
 def _uploaded(paths: list[str]) -> tuple[Certificate, ...]:
-    found: list[Certificate] = []
-    for path in paths:
-        octets = files.read(path)
-        with files.explained(path):
-            found += parse_ca_certificates(octets).certificates
-    return tuple(found)
+    return tuple(each for path in paths for each in read_certificates(path))

@@ -184,7 +184,7 @@ def test_files_with_ca_certificates_are_explained(
 ) -> None:
     shown = shell("cacert", server.url, "--ca", "challenge")
     assert shown.code == 2
-    assert "challenge: " in shown.err
+    assert "challenge has no certificate that can be read, in PEM, DER or PKCS #7" in shown.err
 
 
 # ------------------------------------------------------------------------------------------ nextca

@@ -34,9 +34,12 @@ def test_other_responses_are_described_shortly() -> None:
 
 
 def test_a_timeout_is_a_number(shell: Shell) -> None:
-    for text in ("soon", "nan", "inf"):
-        ended = shell("caps", URL, "--timeout", text)
+    for text in ("soon", "nan", "0", "-1"):
+        ended = shell("caps", URL, f"--timeout={text}")
         assert (ended.code, f"'{text}' is not a positive number" in ended.err) == (2, True)
+    for text in ("inf", "1e300", "100000001"):
+        ended = shell("caps", URL, "--timeout", text)
+        assert (ended.code, f"'{text}' is too much; give 100000000" in ended.err) == (2, True)
 
 
 def test_a_server_that_is_too_slow(

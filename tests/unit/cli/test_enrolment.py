@@ -105,7 +105,7 @@ def test_enrol_in_json(shell: Shell, enrolment: list[str], work: Path) -> None:
 def test_new_key(shell: Shell, enrolment: list[str]) -> None:
     line = [part if part != "key-1.pem" else "new.key" for part in enrolment]
     assert (refused := shell(*line)).code == 2
-    assert "new.key cannot be read" in refused.err
+    assert "no file new.key; --new-key rsa:2048 makes the key" in refused.err
     Path("password").write_text("password of the key\n")
     line += ["--new-key", "rsa:2048", "--key-password-file", "password"]
     ended = shell(*line)
@@ -128,6 +128,48 @@ def test_no_key_is_made_for_another_ca(
     line = [part if part != "key-1.pem" else "new.key" for part in line]
     assert shell(*line, "--new-key", "rsa:2048").code == 7
     assert names() == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (["--san", "host"], "not an alternative name"),
+        (["--san", "ip:1.2.3"], "not an IP address"),
+        (["--subject", "CN"], "not a distinguished name"),
+        (["--challenge-env", "NOT_THERE"], "no environment variable"),
+    ],
+)
+def test_no_key_is_made_for_a_request_that_cannot_be_built(
+    shell: Shell, server: MisbehavingServer, work: Path, name: list[str], text: str
+) -> None:
+    line = ["enrol", server.url, "--fingerprint", "00" * 32, "--key", "new.key"]
+    refused = shell(*line, "--new-key", "rsa:2048", "--subject", "CN=a", *name, "--out", "a.pem")
+    assert (refused.code, text in refused.err) == (2, True)
+    assert names() == set()
+    assert server.log == []
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        (["--out", "key-1.pem"], "key-1.pem is still needed as it is"),
+        (["--chain-out", "link.pem"], "link.pem is still needed as it is"),
+        (["--state", "key-1.pem"], "key-1.pem is still needed as it is"),
+        (["--out", ""], "name of a file is empty"),
+        (["--out", "-"], "not written to standard output"),
+        (["--challenge-file", ""], "name of a file is empty"),
+    ],
+)
+def test_force_has_its_limits(
+    shell: Shell, enrolment: list[str], server: MisbehavingServer, more: list[str], text: str
+) -> None:
+    """The key that the certificate is for is never replaced by the certificate."""
+    Path("link.pem").symlink_to("key-1.pem")
+    before = Path("key-1.pem").read_bytes()
+    refused = shell(*enrolment, "--force", *more)
+    assert (refused.code, text in refused.err) == (2, True)
+    assert Path("key-1.pem").read_bytes() == before
+    assert server.log == []
 
 
 def test_everything_is_checked_before_anything_is_sent(
@@ -618,14 +660,22 @@ def test_renew_with_other_names(
         (["--same-key", "--new-key", "rsa:2048"], "--new-key needs --key"),
         (["--key", "./key-1.pem", "--new-key", "rsa:2048", "--force"], "would replace the one"),
         (["--same-key", "--cert", "chain.pem"], "chain.pem has no certificate for the given key"),
-        (["--same-key", "--cert", "challenge"], "challenge: "),
+        (["--same-key", "--cert", "challenge"], "challenge has no certificate that can be read"),
+        (["--same-key", "--out", "key-1.pem", "--force"], "key-1.pem is still needed"),
+        (["--key", "key-2.pem", "--out", "./key-2.pem", "--force"], "key-2.pem is still needed"),
+        (["--same-key", "--wait", "1e300"], "'1e300' is too much"),
+        (["--same-key", "--wait", "9", "--interval", "1e-9"], "without a pause"),
     ],
 )
-def test_renew_usage(shell: Shell, renewal: list[str], more: list[str], text: str) -> None:
+def test_renew_usage(
+    shell: Shell, renewal: list[str], server: MisbehavingServer, more: list[str], text: str
+) -> None:
     before = Path("key-1.pem").read_bytes()
+    server.reset()
     refused = shell(*renewal, *more)
     assert refused.code == 2
     assert text in refused.err
+    assert server.log == []
     assert Path("key-1.pem").read_bytes() == before
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -204,6 +207,44 @@ def test_nobody_reads_the_output() -> None:
             check=False,
         )
     assert (ended.returncode, ended.stderr) == (2, b"")
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_stream_that_was_closed_before(tmp_path: Path, stream: str) -> None:
+    number = {"stdout": 1, "stderr": 2}[stream]
+    script = f'exec {number}>&-; exec "$0" -m pyscep key "$1" --type rsa:1024'
+    ended = subprocess.run(
+        ["sh", "-c", script, sys.executable, str(tmp_path / "made.key")],
+        capture_output=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert (ended.returncode, (tmp_path / "made.key").exists()) == (0, True)
+    assert (ended.stdout != b"", ended.stderr != b"") == (stream == "stderr", stream == "stdout")
+
+
+class Full(io.StringIO):
+    def write(self, _: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_progress_that_nobody_can_hear_stops_nothing(work: Path) -> None:
+    outside = Terminal(stdout=io.StringIO(), stderr=Full())
+    assert run(["key", "weak.key", "--type", "rsa:1024"], terminal=outside) == 0
+    assert run(["key", "weak.key"], terminal=outside) == 2
+    outside = Terminal(stdout=Full(), stderr=io.StringIO())
+    assert run(["key", "other.key"], terminal=outside) == 2
+
+
+# ------------------------------------------------------------------------------------------ version
+
+
+def test_version(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = shell("--version")
+    assert shown.code == 0
+    assert re.fullmatch(r"pyscep \d\S+ \(Python 3\.\d+\.\S+\)\n", shown.out)
+    monkeypatch.setattr(metadata, "packages_distributions", dict)
+    assert shell("--version").out.startswith("pyscep of unknown version, as not installed (")
 
 
 # ------------------------------------------------------------------------------------------ output

@@ -144,7 +144,7 @@ def test_private_keys_are_not_shown(files: Path, shell: Shell) -> None:
         (["inspect", "request.der", "--key", "missing"], "missing cannot be read"),
         (["inspect", "request.der", "--key", "ca.pem"], "ca.pem: "),
         (["inspect", "request.der", "--key", "ca-locked.key"], "ca-locked.key: "),
-        (["inspect", "request.der", "--signer", "ca.key"], "ca.key: "),
+        (["inspect", "request.der", "--signer", "ca.key"], "ca.key has no certificate"),
         (["inspect"], "FILE"),
     ],
 )

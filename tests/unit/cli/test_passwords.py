@@ -3,6 +3,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import io
+import os
 import sys
 import types
 import warnings
@@ -42,6 +43,7 @@ def test_without_options() -> None:
         (b"secret\r\n", "secret"),
         (b" with spaces \nsecond line\n", " with spaces "),
         ("Größe\n".encode(), "Größe"),
+        (b"\xef\xbb\xbfof a Windows editor\r\n", "of a Windows editor"),
     ],
 )
 def test_file(tmp_path: Path, octets: bytes, expected: str) -> None:
@@ -52,6 +54,9 @@ def test_file(tmp_path: Path, octets: bytes, expected: str) -> None:
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(buffer=io.BytesIO(b"piped\n")))
     assert secret("--challenge-file", "-") == "piped"
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(UsageError, match="is empty"):
+        secret("--challenge-file", "-")
 
 
 @pytest.mark.parametrize(("octets", "text"), [(b"", "is empty"), (b"\nx", "is empty")])
@@ -75,6 +80,9 @@ def test_environment() -> None:
         secret("--challenge-env", "NAME")
     with pytest.raises(UsageError, match="is empty"):
         secret("--challenge-env", "NAME", environment={"NAME": ""})
+    with pytest.raises(UsageError, match="variable NAME is not text in UTF-8") as refused:
+        secret("--challenge-env", "NAME", environment={"NAME": os.fsdecode(b"hush\xff")})
+    assert "hush" not in str(refused.value)
 
 
 def test_question() -> None:

@@ -107,7 +107,8 @@ def test_csr_with_a_new_key(shell: Shell, work: Path) -> None:
         (["--san", "host"], "not an alternative name"),
         (["--subject", "CN"], "--subject"),
         (["--key", "wrong"], "wrong: "),
-        (["--key", "key-1.pem", "--out", "key-1.pem"], "key-1.pem exists"),
+        (["--key", "key-1.pem", "--out", "key-1.pem", "--force"], "is still needed"),
+        (["--key", "missing.key"], "no file missing.key; --new-key"),
         (["--template-name", "a", "--template-oid", "1.2"], "not allowed with"),
     ],
 )

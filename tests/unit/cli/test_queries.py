@@ -99,7 +99,9 @@ def test_single_des_is_told(shell: Shell, server: MisbehavingServer, enrolled: P
     [
         ([], "One of the arguments --serial --of is required"),
         (["--serial", "xyz"], "'xyz' is not a serial number in hexadecimal"),
-        (["--of", "key-1.pem"], "key-1.pem: "),
+        (["--of", "key-1.pem"], "key-1.pem has no certificate that can be read"),
+        (["--of", "two.pem"], "two.pem has 2 certificates"),
+        (["--of", "cert.pem", "--out", "key-1.pem", "--force"], "is still needed"),
         (["--of", "cert.pem", "--out", "cert.pem"], "cert.pem exists"),
         (["--of", "cert.pem", "--key", "key-2.pem", "--cert", "cert.pem"], "no certificate for"),
     ],
@@ -108,6 +110,7 @@ def test_usage(
     shell: Shell, server: MisbehavingServer, enrolled: Path, more: list[str], text: str
 ) -> None:
     server.reset()
+    Path("two.pem").write_text(Path("cert.pem").read_text() + Path("chain.pem").read_text())
     for command in ("getcert", "getcrl"):
         ended = shell(*question(command, server), *more)
         assert ended.code == 2

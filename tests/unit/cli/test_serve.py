@@ -164,7 +164,8 @@ def test_list(shell: Shell) -> None:
     [
         ([], "Give either a challenge password"),
         (["--issue-to-anybody", "--challenge-file", "challenge"], "Give either"),
-        (["--issue-to-anybody", "--fault", "none"], "There is no fault 'none'"),
+        (["--issue-to-anybody", "--fault", "none"], "`pyscep serve --list` shows their names"),
+        (["--issue-to-anybody", "--lifetime", "1e9"], "'1e9' is too much; give 36500"),
         (["--issue-to-anybody", "--profile", "none"], "There is no profile 'none'"),
         (["--issue-to-anybody", "--port", "65536"], "'65536' is not a port"),
         (["--issue-to-anybody", "--ca-key", "key-1.pem"], "needs both --ca-cert and --ca-key"),
