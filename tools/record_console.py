@@ -147,8 +147,11 @@ def recorded(page: str, record: Recorder) -> str:
             # Part of an output, or the end of the block: the next line tells.
             blank.append(line)
             continue
-        if not in_block or not line.startswith(_INDENT) or line.startswith(f"{_INDENT}$ "):
+        if not out or not out[-1].startswith(_INDENT):
+            # Not within an output, which has blank lines of its own.
             out += blank
+        elif not line.startswith(_INDENT):
+            out += blank[:1]
         blank = []
         if not in_block or not line.startswith(_INDENT):
             out.append(line)
