@@ -7,6 +7,7 @@ the network becomes a :class:`~pyscep.errors.TransportError` here and nowhere el
 from __future__ import annotations
 
 import io
+import os
 import socket
 import ssl
 import time
@@ -52,6 +53,7 @@ class RequestsTransport:
         timeout: float | tuple[float, float],
         total_timeout: float | None = None,
         session: requests.Session | None = None,
+        tls_ca: str | os.PathLike[str] | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         """Prepare a transport; nothing is sent.
@@ -63,7 +65,10 @@ class RequestsTransport:
         :param session: the caller's own, with its proxies, TLS settings, credentials and adapters;
             it is used as it is and not closed. With it, *total_timeout* is looked at whenever some
             of the body arrives.
-        :raises UsageError: a timeout is not a positive number of seconds.
+        :param tls_ca: a PEM file with the CA certificates that a server at an https URL is known
+            by, instead of those that come with requests; for a private CA.
+        :raises UsageError: a timeout is not a positive number of seconds, the file of *tls_ca*
+            cannot be used, or there is a *session*, which has TLS settings of its own.
         """
         connect, silent = timeout if isinstance(timeout, tuple) else (timeout, timeout)
         total = connect + silent if isinstance(timeout, tuple) else timeout
@@ -77,6 +82,9 @@ class RequestsTransport:
         self._limits = limits
         self._owned = session is None
         self._session = _own_session() if session is None else session
+        if tls_ca is not None:
+            _check_tls_ca(tls_ca, session)
+            self._session.verify = os.fspath(tls_ca)
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Send *request* and return the whole response, whatever its status.
@@ -169,6 +177,27 @@ def _seconds(value: float, argument: str) -> float:
             argument=argument,
         )
     return value
+
+
+def _check_tls_ca(path: str | os.PathLike[str], session: requests.Session | None) -> None:
+    if session is not None:
+        raise UsageError(
+            "A session of one's own has its TLS settings already; set session.verify instead of "
+            "tls_ca.",
+            argument="tls_ca",
+        )
+    # Later, requests would blame the network.
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    except ssl.SSLError:
+        problem = "it has no certificates in PEM"
+    except OSError as error:
+        problem = error.strerror or "it cannot be read"
+    else:
+        return
+    raise UsageError(
+        f"{os.fspath(path)} cannot be used to recognise TLS servers: {problem}.", argument="tls_ca"
+    )
 
 
 def _coding(response: requests.Response) -> str:
@@ -350,7 +379,14 @@ def _transport_error(error: Exception, address: str) -> TransportError:
         row for row in _REASONS if any(isinstance(cause, row[0]) for cause in causes)
     )
     details = (getattr(cause, "verify_message", "") for cause in causes)
-    detail = next((f" ({text})" for text in details if text), "")
+    detail = next(
+        (
+            f" ({text}); if its CA is a private one, name that with tls_ca="
+            for text in details
+            if text
+        ),
+        "",
+    )
     return TransportError(f"{address} {what}{detail}.", url=address, timed_out=kinds is _TOO_LATE)
 
 

@@ -31,12 +31,23 @@ def add_connection_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--ca-identifier", metavar="TEXT", help="name of one of several CAs of the server"
     )
+    add_exchange_options(group)
+
+
+def add_exchange_options(group: argparse._ActionsContainer) -> None:
+    """Add what is not about the server but about the way to it."""
     group.add_argument(
         "--timeout",
         metavar="SECONDS",
         type=seconds,
         default=30.0,
         help="for each exchange (default: 30)",
+    )
+    group.add_argument(
+        "--tls-ca",
+        metavar="FILE",
+        help="CA certificates in PEM by which the server of an https URL is known (default: the "
+        "public ones); SCEP itself needs no TLS",
     )
 
 
@@ -105,27 +116,28 @@ def connect(
     arguments: argparse.Namespace, terminal: Terminal, *, rules: ReplyRules = DEFAULT_RULES
 ) -> Iterator[Client]:
     """Return a client for the server that the options name."""
-    with open_client(
-        arguments.url,
-        terminal,
-        ca_identifier=arguments.ca_identifier,
-        timeout=arguments.timeout,
-        rules=rules,
-    ) as client:
+    url, ca_identifier = arguments.url, arguments.ca_identifier
+    with open_client(url, arguments, terminal, ca_identifier=ca_identifier, rules=rules) as client:
         yield client
 
 
 @contextmanager
 def open_client(
-    url: str, terminal: Terminal, *, ca_identifier: str | None, timeout: float, rules: ReplyRules
+    url: str,
+    arguments: argparse.Namespace,
+    terminal: Terminal,
+    *,
+    ca_identifier: str | None,
+    rules: ReplyRules,
 ) -> Iterator[Client]:
     """Return a client that does HTTP by requests and shows it where ``--verbose`` is given.
 
-    :raises TransportError: as the client does.
+    :param arguments: the options of :func:`add_exchange_options`.
+    :raises UsageError: the file of ``--tls-ca`` cannot be used.
     """
     from pyscep.transport import RequestsTransport  # noqa: PLC0415  # requests costs 95 ms
 
-    with RequestsTransport(timeout=timeout) as transport:
+    with RequestsTransport(timeout=arguments.timeout, tls_ca=arguments.tls_ca) as transport:
         send = _logged(transport, terminal) if terminal.verbose else transport
         yield Client(url, send=send, ca_identifier=ca_identifier, rules=rules)
 

@@ -16,6 +16,7 @@ from pyscep.cli.choices import add_algorithm_options, is_everything_chosen, sele
 from pyscep.cli.commands import Commands
 from pyscep.cli.connection import (
     add_connection_options,
+    add_exchange_options,
     add_reply_options,
     connect,
     open_client,
@@ -138,17 +139,12 @@ def _add_poll(commands: Commands) -> None:
             "pyscep poll device.pem.state --wait 86400 --interval 600",
         ),
         notes="Everything needed is in the file that `enrol` or `renew` wrote, but the password\n"
-        "of the key, and the challenge password where a key cannot decrypt, such as an EC key.\n"
-        "The file is removed when the CA has decided.",
+        "of the key, the file of --tls-ca, and the challenge password where a key cannot
+"
+        "decrypt, such as an EC key. The file is removed when the CA has decided.",
     )
     poll.add_argument("state", metavar="STATE", help="the file of the pending request")
-    poll.add_argument(
-        "--timeout",
-        metavar="SECONDS",
-        type=seconds,
-        default=30.0,
-        help="for each exchange (default: 30)",
-    )
+    add_exchange_options(poll.add_argument_group("connection"))
     poll.add_argument("--key", metavar="FILE", help="the signer's key, if it has been moved")
     add_secret_options(poll, "key-password", "password of the key file")
     add_secret_options(poll, "challenge", "challenge password of the request")
@@ -407,9 +403,9 @@ def run_poll(arguments: argparse.Namespace, terminal: Terminal) -> ExitCode:
     ca = saved.ca(terminal)
     with open_client(
         saved.url,
+        arguments,
         terminal,
         ca_identifier=saved.ca_identifier,
-        timeout=arguments.timeout,
         rules=saved.rules,
     ) as client:
         reply = client.poll(

@@ -9,6 +9,7 @@ _OPTIONS = {
     "challenge_password": "--challenge-file, --challenge-env or --challenge-prompt",
     "content_encryption_algorithm": "--cipher",
     "digest_algorithm": "--digest",
+    "http_method": "--method",
     "ignore_key_usage": "--ignore-ca-key-usage, or --ignore-own-key-usage for the own certificate",
     "key_encryption_algorithm": "--key-encryption",
     "minimum_digest": "--minimum-digest",
@@ -18,6 +19,7 @@ _OPTIONS = {
     "sha256": "--fingerprint",
     "subject": "--subject",
     "subject_alt_names": "--san",
+    "tls_ca": "--tls-ca",
 }
 """Arguments that an error may name, also in its text, and what they are here."""
 

@@ -856,6 +856,25 @@ def test_tls(tls: ssl.SSLContext, certificate: Path) -> None:
             assert send(get(server.url)).body == MESSAGE
 
 
+def test_a_private_ca_for_tls(tls: ssl.SSLContext, certificate: Path) -> None:
+    with (
+        RawServer(reply(MESSAGE), tls=tls) as server,
+        transport(tls_ca=certificate) as send,
+    ):
+        assert send(get(server.url)).body == MESSAGE
+
+
+def test_a_file_that_is_no_ca_for_tls(tmp_path: Path, certificate: Path) -> None:
+    with pytest.raises(UsageError, match=r"missing\.pem cannot be used .*: No such file") as caught:
+        RequestsTransport(timeout=1, tls_ca=tmp_path / "missing.pem")
+    assert caught.value.argument == "tls_ca"
+    (tmp_path / "empty.pem").touch()
+    with pytest.raises(UsageError, match="it has no certificates in PEM"):
+        RequestsTransport(timeout=1, tls_ca=str(tmp_path / "empty.pem"))
+    with requests.Session() as session, pytest.raises(UsageError, match=r"set session\.verify"):
+        RequestsTransport(timeout=1, tls_ca=certificate, session=session)
+
+
 def test_untrusted_certificate(tls: ssl.SSLContext) -> None:
     refused = pytest.raises(TransportError, match=r"its TLS certificate is refused \(self.signed")
     with RawServer(reply(), tls=tls) as server, transport() as send, refused as caught:

@@ -5,8 +5,8 @@ from pathlib import Path
 from pyscep.capabilities import HttpMethod
 from pyscep.cli.connection import describe_request, describe_response
 from pyscep.http import HttpRequest, HttpResponse, pki_operation
-from pyscep.testing import Fault, MisbehavingServer
-from tests.helpers import responders
+from pyscep.testing import EphemeralCa, Fault, MisbehavingServer
+from tests.helpers import keys, responders
 from tests.unit.cli.conftest import Shell
 
 URL = "http://127.0.0.1/scep"
@@ -40,6 +40,16 @@ def test_a_timeout_is_a_number(shell: Shell) -> None:
     for text in ("inf", "1e300", "100000001"):
         ended = shell("caps", URL, "--timeout", text)
         assert (ended.code, f"'{text}' is too much; give 100000000" in ended.err) == (2, True)
+
+
+def test_a_private_ca_for_tls(shell: Shell, work: Path, closed_port_url: str) -> None:
+    Path("ca.pem").write_text(EphemeralCa.create(key=keys.rsa(0)).root.pem())
+    url = closed_port_url.replace("http://", "https://")
+    assert shell("caps", url, "--tls-ca", "ca.pem").code == 5
+    refused = shell("caps", url, "--tls-ca", "challenge")
+    assert refused.code == 2
+    assert "challenge cannot be used to recognise TLS servers" in refused.err
+    assert "On the command line: --tls-ca." in refused.err
 
 
 def test_a_server_that_is_too_slow(
