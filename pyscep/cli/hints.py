@@ -14,6 +14,7 @@ _OPTIONS = {
     "key_encryption_algorithm": "--key-encryption",
     "minimum_digest": "--minimum-digest",
     "read_legacy_ciphers": "--read-legacy",
+    "request": "--request",
     "scep_standard": "--scep-standard",
     "sha1": "--fingerprint",
     "sha256": "--fingerprint",

@@ -35,6 +35,7 @@ _NAMES = {
     Kind.EMPTY: "empty",
     Kind.UNKNOWN: "nothing that SCEP has",
 }
+_NOT_OF_SCEP = {Kind.PRIVATE_KEY, Kind.PUBLIC_KEY, Kind.PKCS12, Kind.DER, Kind.UNKNOWN}
 _STATES = {
     SignatureState.VALID: "verifies",
     SignatureState.INVALID: "DOES NOT VERIFY",
@@ -50,7 +51,7 @@ def add_parser(commands: Commands) -> None:
         summary="Say what a file is, what is in it, and where it departs from RFC 8894.",
         examples=(
             "pyscep inspect message.der",
-            "pyscep inspect reply.der --key device.key --signer ca.pem",
+            "pyscep inspect reply.der --request request.der --key device.key --signer ca.pem",
             "pyscep inspect request.der --key ca.key --password-file password.txt --json",
             "pyscep inspect - --json",
         ),
@@ -75,17 +76,24 @@ def add_parser(commands: Commands) -> None:
         default=[],
         help="certificates that have to have signed it, PEM, DER or PKCS #7; may be repeated",
     )
+    group.add_argument(
+        "--request",
+        metavar="FILE",
+        help="the request that this should answer: compare transaction, nonce and recipient",
+    )
     add_secret_options(parser, "password", "password of the key files")
 
 
 def run_inspect(arguments: argparse.Namespace, terminal: Terminal) -> ExitCode:
     """Run ``pyscep inspect``."""
     octets = files.read(arguments.file)
+    request = None if arguments.request is None else files.read(arguments.request)
     password = read_secret(arguments, "password", "Password of the key", terminal)
     seen = inspect(
         octets,
         keys=[load_key(path, password) for path in arguments.key],
         signers=[each for path in arguments.signer for each in read_certificates(path)],
+        request=request,
         at=terminal.now(),
         provider=key_provider(),
     )
@@ -146,7 +154,8 @@ def _findings(seen: Inspection) -> Iterator[str]:
     order = list(Level)
     findings = sorted(seen.findings, key=lambda each: order.index(each.level))
     if not findings:
-        yield "\nNothing in it departs from RFC 8894."
+        if seen.kind not in _NOT_OF_SCEP:
+            yield "\nNothing in it departs from RFC 8894."
         return
     yield "\nFindings:"
     for each in findings:

@@ -16,13 +16,19 @@ from pyscep import asn1, der
 from pyscep.certificates import Certificate
 from pyscep.crypto import CryptoProvider, default_provider
 from pyscep.errors import LimitExceeded, ScepError
+from pyscep.inspection.answer import about_answer, see_asked
 from pyscep.inspection.capabilities import see_capabilities
 from pyscep.inspection.cms import SeenSignedData, content_type_of, see_signed_data
 from pyscep.inspection.elements import Element, is_der, read_element
 from pyscep.inspection.envelope import SeenEnvelope, see_envelope
 from pyscep.inspection.findings import STRICT, Departure, Finding, Level, refused
 from pyscep.inspection.forms import Unwrapped, unwrap
-from pyscep.inspection.message import SeenMessage, about_attributes, see_message
+from pyscep.inspection.message import (
+    MESSAGE_NAMES,
+    SeenMessage,
+    about_attributes,
+    see_message,
+)
 from pyscep.inspection.objects import Scene, SignatureState, about_certificate, see_certificates
 from pyscep.inspection.payload import about_requester, see_payload
 from pyscep.inspection.result import Inspection, Kind
@@ -50,6 +56,7 @@ def inspect(
     *,
     keys: Sequence[PrivateKey] = (),
     signers: Sequence[Certificate] = (),
+    request: bytes | None = None,
     at: datetime | None = None,
     provider: CryptoProvider | None = None,
     limits: Limits = DEFAULT_LIMITS,
@@ -59,13 +66,18 @@ def inspect(
     :param keys: private keys to open an envelope with; whose they are is found by trying.
     :param signers: the certificates that a message, certificate or CRL should be signed with.
         Without any, the certificate that came along shows possession of its key, no more.
+    :param request: the request that *octets* should answer, in any form: whether transaction, nonce
+        and recipient are those of it is looked at, too.
     :param at: when certificates have to be valid, with a time zone; ``None`` does not look.
+    :raises UsageError: *request* is no request of SCEP.
 
     Source: RFC 8894 section 3; S-19.
     """
     scene = Scene(
         signers=tuple(signers), at=at, provider=provider or default_provider(), limits=limits
     )
+    if request is not None:
+        scene = replace(scene, asked=see_asked(request, scene))
     try:
         limits.check_size(len(octets), what="The input")
     except LimitExceeded as error:
@@ -74,6 +86,9 @@ def inspect(
         )
     unwrapped = unwrap(octets)
     seen = _inspect(unwrapped, tuple(keys), scene)
+    if scene.asked is not None and seen.message_type != MESSAGE_NAMES[MessageType.CERT_REP]:
+        no_reply = Departure.NOT_A_REPLY.found("This is no CertRep, so it answers no request.")
+        seen = replace(seen, findings=(no_reply, *seen.findings))
     return replace(
         seen,
         wrapping=unwrapped.wrapping,
@@ -103,7 +118,7 @@ def _inspect(unwrapped: Unwrapped, keys: tuple[PrivateKey, ...], scene: Scene) -
         return see_private_key(octets, scene, encrypted=unwrapped.pem_cipher is not None)
     element, end = read_element(octets, limits=scene.limits)
     if element is None or element.tag != der.SEQUENCE:
-        return _text(octets, scene)
+        return _text(unwrapped, scene)
     found: list[Finding] = []
     if end != len(octets):
         found.append(
@@ -127,7 +142,8 @@ def _get_request(unwrapped: Unwrapped) -> Inspection:
     )
 
 
-def _text(octets: bytes, scene: Scene) -> Inspection:
+def _text(unwrapped: Unwrapped, scene: Scene) -> Inspection:
+    octets = unwrapped.octets
     seen = see_capabilities(octets, scene.limits)
     if seen is not None:
         return Inspection(
@@ -137,8 +153,12 @@ def _text(octets: bytes, scene: Scene) -> Inspection:
         )
     text = octets[:_EXCERPT].decode("ascii", "backslashreplace")
     readable = bool(text) and all(char.isprintable() or char.isspace() for char in text)
-    shown = (("text", " ".join(text.split())),) if readable and octets[:1] >= b" " else ()
-    return Inspection(kind=Kind.UNKNOWN, details=shown)
+    if not readable or octets[:1] < b" ":
+        return Inspection(kind=Kind.UNKNOWN)
+    # What a server says may be shown. Other texts may be a password, or most of a private key.
+    is_answer = text.lstrip()[:1] in ("<", "{") or "HTTP response" in unwrapped.wrapping
+    excerpt = " ".join(text.split()) if is_answer else "not shown, as it may be a secret"
+    return Inspection(kind=Kind.UNKNOWN, details=(("text", excerpt),))
 
 
 def _structure(
@@ -274,6 +294,11 @@ def _with_content(
     findings += _about_content(seen, message, envelope)
     if envelope is not None:
         findings += _about_recipient(envelope, message, signature)
+    if scene.asked is not None and message.is_reply:
+        differences = tuple(about_answer(message, envelope, scene.asked))
+        findings += differences
+        answers = ("answers", "another request" if differences else "the given request")
+        shown = replace(shown, details=(*shown.details, answers))
     octets = None if envelope is None else envelope.plain
     if octets is None and envelope is None and seen.has_content and not message.is_reply:
         # Old clients left the envelope out; what there is can be looked at.

@@ -97,6 +97,12 @@ class Departure(Enum):
     RECIPIENT_NONCE_SIZE = ("M-26", Level.FIELD, "a recipientNonce that has not 16 bytes")
     NONCE_COPIED = ("M-29", Level.MUST, "the client's nonce as senderNonce of the reply")
 
+    # Beside the request that the caller gives.
+    NOT_A_REPLY = ("M-41", Level.MUST, "something else than a CertRep as answer to a request")
+    OTHER_TRANSACTION = ("X-12", Level.MUST, "a reply with another transactionID than its request")
+    OTHER_NONCE = ("M-26", Level.MUST, "a reply without the nonce of its request")
+    OTHER_RECIPIENT = ("E-20", Level.MUST, "a reply that the sender of its request cannot open")
+
     # The envelope.
     INNER_TYPE = ("E-01", Level.MUST, "encrypted content of another type than id-data")
     PAYLOAD = ("E-02", Level.MUST, "encrypted content that does not fit the messageType")

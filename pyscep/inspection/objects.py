@@ -44,6 +44,18 @@ class SignatureState(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a reply has to repeat from its request."""
+
+    transaction_id: str | None
+    """As it was sent."""
+    sender_nonce: bytes | None
+    """As it was sent."""
+    senders: tuple[bytes, ...]
+    """IssuerAndSerialNumber of the enclosed certificates, one of which signed it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
     """What an inspection has at hand besides the bytes."""
 
@@ -55,6 +67,8 @@ class Scene:
     """The cryptography."""
     limits: Limits = field(repr=False)
     """How much is looked at."""
+    asked: Asked | None = None
+    """The request that a reply should answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ import pytest
 
 from pyscep.crypto.key_files import KeyEncoding
 from pyscep.crypto.oscrypto_provider import OscryptoProvider
+from pyscep.errors import UsageError
 from pyscep.extensions import GeneralName
 from pyscep.http import HttpRequest
 from pyscep.identifiers import IssuerAndSerialNumber
@@ -221,6 +222,37 @@ def test_what_a_success_shows() -> None:
         "CN=sensor-17,O=Example", str(CA.subject),
     ]  # fmt: skip
     assert look(reply, signers=[CA]).decrypted is False
+
+
+def test_whether_a_reply_answers_a_request() -> None:
+    exchange = responders.begin(responders.new_responder())
+    reply = responders.new_responder().answer(exchange.message)
+    for form in (exchange.message, write_pem("CMS", exchange.message)):
+        assert ("answers", "the given request") in look(reply, request=form).details
+    other = responders.begin(responders.new_responder(), transaction_id="other").message
+    seen = look(reply, keys=[keys.rsa(1)], signers=[CA], request=other)
+    assert {each.id for each in seen.findings} == {"E-20", "M-26", "X-12"}
+    assert ("answers", "another request") in seen.details
+    for wrong in (reply, CSR.der, b"", b"\x30"):
+        with pytest.raises(UsageError, match="is no request of SCEP") as refused:
+            look(reply, request=wrong)
+        assert refused.value.argument == "request"
+
+
+@pytest.mark.conforms("S-24")
+@pytest.mark.parametrize(
+    "text",
+    [b"correct horse battery staple\n", PEM_KEY.split(b"\n", 1)[1], PEM_KEY[40:900], b"tr0ub4dor"],
+)
+def test_a_text_that_may_be_a_secret_is_not_shown(text: bytes) -> None:
+    assert look(text).details == (("text", "not shown, as it may be a secret"),)
+
+
+def test_what_a_server_says_is_shown() -> None:
+    problem = b'{"error":\n  "out of order"}'
+    assert look(problem).details == (("text", '{"error": "out of order"}'),)
+    answer = look(b"HTTP/1.1 500 Oops\r\nServer: x\r\n\r\nout of order")
+    assert answer.details == (("text", "out of order"),)
 
 
 def test_what_queries_ask_for() -> None:

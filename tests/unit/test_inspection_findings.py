@@ -112,6 +112,11 @@ def received(message: SignedMessage | bytes, **options: Any) -> Case:
     return Case(whole, {**standard, **options})
 
 
+def answering(message: SignedMessage) -> Case:
+    """Look at a reply beside the request that it should answer."""
+    return received(message, request=pkcs_req().encode())
+
+
 def get_url(message: bytes, change: Callable[[str], str] = lambda text: text) -> bytes:
     encoded = base64.b64encode(message).decode()
     return f"{URL}PKIOperation&message={quote(change(encoded), safe='')}".encode()
@@ -358,6 +363,10 @@ CASES: dict[Departure, Case] = {
         ),
         signers=[keys.ec_client().certificate],
     ),
+    Departure.NOT_A_REPLY: answering(pkcs_req()),
+    Departure.OTHER_TRANSACTION: answering(reply().having("transactionID", printable("another"))),
+    Departure.OTHER_NONCE: answering(reply().having("recipientNonce", octets(bytes(16)))),
+    Departure.OTHER_RECIPIENT: answering(reply(recipient=LEAF.certificate)),
     Departure.CAPS_LINE_ENDS: Case(b"AES\r\nSCEPStandard\r\n"),
     Departure.CAPS_CASE: Case(b"aes\nSCEPStandard\n"),
     Departure.CAPS_SPACE: Case(b"AES \n\nSCEPStandard\n"),
@@ -376,6 +385,8 @@ CLEAN: dict[str, Case] = {
         signers=[LEAF.certificate],
     ),
     "SUCCESS": received(reply(), at=keys.NOW),
+    "SUCCESS that answers a request": answering(reply()),
+    "FAILURE that answers a request": answering(failure()),
     "GetCRL SUCCESS": received(reply(content=degenerate([], [CRL]))),
     "FAILURE": received(failure().having("failInfoText", utf8("no"))),
     "PENDING": received(cert_rep(pki_status="3")),

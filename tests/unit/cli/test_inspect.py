@@ -135,6 +135,9 @@ def test_private_keys_are_not_shown(files: Path, shell: Shell) -> None:
     assert "RSA with 2048 bits" in outcome.out
     encoded = Path("ca.key").read_text().splitlines()[3]
     assert encoded not in outcome.out + outcome.err
+    assert "RFC 8894" not in outcome.out
+    Path("headless").write_text(Path("ca.key").read_text().partition("\n")[2])
+    assert encoded not in shell("inspect", "headless").out
 
 
 @pytest.mark.parametrize(
@@ -145,6 +148,8 @@ def test_private_keys_are_not_shown(files: Path, shell: Shell) -> None:
         (["inspect", "request.der", "--key", "ca.pem"], "ca.pem: "),
         (["inspect", "request.der", "--key", "ca-locked.key"], "ca-locked.key: "),
         (["inspect", "request.der", "--signer", "ca.key"], "ca.key has no certificate"),
+        (["inspect", "reply.der", "--request", "missing"], "missing cannot be read"),
+        (["inspect", "reply.der", "--request", "reply.der"], "command line: --request."),
         (["inspect"], "FILE"),
     ],
 )
@@ -176,6 +181,9 @@ def test_what_a_server_answers(
     assert came["transaction_id"] == sent["transaction_id"]
     assert (came["signature"], came["decrypted"], came["findings"]) == ("valid", True, [])
     assert json.dumps(sent)
+    line = ["inspect", "came", "--key", "key-1.pem", "--signer", "root.pem", "--request"]
+    assert "Answers:                the given request\n" in shell(*line, "sent").out
+    assert "E-20  MUST" in shell(*line, "request.der").out
 
 
 def responder_root(server: MisbehavingServer) -> str:
