@@ -103,7 +103,7 @@ def _purpose(text: str) -> ExtendedKeyUsage | str:
     )
 
 
-def _read_challenge(arguments: argparse.Namespace, terminal: Terminal) -> str | None:
+def read_challenge(arguments: argparse.Namespace, terminal: Terminal) -> str | None:
     """Return the challenge password, if one is given."""
     return read_secret(arguments, "challenge", "Challenge password", terminal)
 
@@ -146,7 +146,7 @@ def describe_request(
     return partial(
         build_csr,
         subject=subject,
-        challenge_password=_read_challenge(arguments, terminal),
+        challenge_password=read_challenge(arguments, terminal),
         subject_alt_names=names,
         key_usage=[_USAGES[name] for name in arguments.key_usage],
         extended_key_usage=arguments.extended_key_usage,

@@ -28,6 +28,7 @@ from pyscep.cli.csr_options import (
     add_csr_options,
     describe_request,
     is_request_described,
+    read_challenge,
 )
 from pyscep.cli.exit_codes import ExitCode
 from pyscep.cli.keys import add_key_options, check_strength, load_key, own_key
@@ -139,8 +140,7 @@ def _add_poll(commands: Commands) -> None:
             "pyscep poll device.pem.state --wait 86400 --interval 600",
         ),
         notes="Everything needed is in the file that `enrol` or `renew` wrote, but the password\n"
-        "of the key, the file of --tls-ca, and the challenge password where a key cannot
-"
+        "of the key, the file of --tls-ca, and the challenge password where a key cannot\n"
         "decrypt, such as an EC key. The file is removed when the CA has decided.",
     )
     poll.add_argument("state", metavar="STATE", help="the file of the pending request")
@@ -327,8 +327,9 @@ def run_renew(arguments: argparse.Namespace, terminal: Terminal) -> ExitCode:
         algorithms = select(arguments, capabilities, terminal)
         key = identity.key if arguments.same_key else own_key(arguments, terminal)
         check_strength(key, terminal)
+        csr = build(key=key)
         reply = client.renew(
-            build(key=key),
+            csr,
             identity=identity,
             ca=ca,
             message_type=_renewal_type(arguments, capabilities),
@@ -341,7 +342,7 @@ def run_renew(arguments: argparse.Namespace, terminal: Terminal) -> ExitCode:
             ca=ca,
             destination=_destination(arguments, client, reply, identity, ca),
             patience=patience,
-            challenge_password=challenge,
+            challenge_password=csr.challenge_password,
             terminal=terminal,
         )
 
