@@ -215,8 +215,8 @@ def _refuse_downgrade(known: Capabilities, missing: str, choice: str, legacy: st
     offered = _spelled(known.keywords)
     raise DowngradeRefused(
         f"The server does not announce {missing} (it announces "
-        f"{', '.join(offered) or 'nothing'}); if it can do that all the same, choose {choice} in "
-        f"Capabilities.select(); allow_legacy=True there would use {legacy}.",
+        f"{', '.join(offered) or 'nothing'}); if it can do that all the same, choose {choice}; "
+        f"allow_legacy=True would use {legacy}.",
         offered=offered,
         argument="allow_legacy",
     )

@@ -1,7 +1,7 @@
 """Run the commands that a page of the documentation shows, and put their real output there.
 
-``python tools/record_console.py docs/reference/command-line.rst`` rewrites the page. A test runs
-the same commands and compares, see :func:`normalised`.
+``python tools/record_console.py PAGE`` rewrites a page, such as docs/reference/command-line.rst. A test
+runs the same commands and compares, see :func:`normalised`.
 
 In the page, a block ``.. code-block:: console`` has lines that begin with ``$ `` and are commands
 of pyscep; what follows is their output. ``$ echo $?`` shows the exit code. Comments steer the
@@ -125,8 +125,10 @@ def _write_messages(responder: Responder) -> None:
     published = CaCertificates(certificates=responder.authority.published)
     ca = published.authenticate(anchors=published.certificates[-1:], at=utc_now())
     exchange = pkcs_req(csr, identity=identity, ca=ca, transaction_id="sensor-17-1")
+    earlier = pkcs_req(csr, identity=identity, ca=ca, transaction_id="sensor-17-0")
     Path("request.der").write_bytes(exchange.message)
     Path("reply.der").write_bytes(responder.answer(exchange.message))
+    Path("old-reply.der").write_bytes(responder.answer(earlier.message))
     Path("client.key").write_bytes(OscryptoProvider().dump_private_key(key))
 
 

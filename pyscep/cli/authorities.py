@@ -11,6 +11,7 @@ from pyscep.cli.choices import algorithms_shape, propose, spelled
 from pyscep.cli.commands import Commands
 from pyscep.cli.connection import add_connection_options, connect
 from pyscep.cli.exit_codes import ExitCode
+from pyscep.cli.hints import in_options
 from pyscep.cli.shapes import (
     certificate_shape,
     certificate_text,
@@ -134,7 +135,7 @@ def _guess_roles(
             reason="nothing is done but showing the roles", at=terminal.now()
         )
     except UntrustedCa as error:
-        return None, str(error)
+        return None, in_options(str(error))
     return ca, ca.chain.problem
 
 

@@ -12,6 +12,7 @@ from pyscep.capabilities import (
     ScepStandardPolicy,
 )
 from pyscep.cli.connection import DIGESTS
+from pyscep.cli.hints import in_options
 from pyscep.cli.terminal import Shape, Terminal
 from pyscep.errors import DowngradeRefused
 
@@ -97,7 +98,7 @@ def propose(capabilities: Capabilities) -> tuple[Algorithms | None, str | None]:
     try:
         return capabilities.select(), None
     except DowngradeRefused as refused:
-        return None, str(refused)
+        return None, in_options(str(refused))
 
 
 def algorithms_shape(algorithms: Algorithms) -> Shape:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 _OPTIONS = {
-    "allow_legacy": "--allow-legacy, or better --cipher and --digest",
+    "allow_legacy": "--allow-legacy",
     "anchor_may_be_intermediate": "--fingerprint-of-intermediate",
     "anchors": "--ca FILE",
     "challenge_password": "--challenge-file, --challenge-env or --challenge-prompt",
@@ -13,6 +15,7 @@ _OPTIONS = {
     "ignore_key_usage": "--ignore-ca-key-usage, or --ignore-own-key-usage for the own certificate",
     "key_encryption_algorithm": "--key-encryption",
     "minimum_digest": "--minimum-digest",
+    "ra_may_be_any_end_entity": "--ra-may-be-any-end-entity",
     "read_legacy_ciphers": "--read-legacy",
     "request": "--request",
     "scep_standard": "--scep-standard",
@@ -23,14 +26,31 @@ _OPTIONS = {
     "tls_ca": "--tls-ca",
 }
 """Arguments that an error may name, also in its text, and what they are here."""
+_IN_TEXTS = [name for name in _OPTIONS if name not in ("request", "subject")]
+"""Those that a text may name; a server's text may well have the others."""
+
+_WITH_VALUE = {"--cipher", "--digest", "--method", "--scep-standard"}
+"""Options whose values are called as those of the arguments."""
+
+# ``anchors=``, ``ignore_key_usage=True``, ``ReplyRules(read_legacy_ciphers={…})``.
+_ARGUMENT = re.compile(rf"(?:\b[A-Z]\w+\()?\b({'|'.join(_IN_TEXTS)})=(\{{[^}}]*\}}|[\w.]*\w)?\)?")
+
+
+def in_options(text: str) -> str:
+    """Return a text of the library with options in place of arguments."""
+    return _ARGUMENT.sub(_option, text)
+
+
+def _option(found: re.Match[str]) -> str:
+    option, value = _OPTIONS[found[1]], found[2]
+    if option not in _WITH_VALUE or not value:
+        return option
+    return f"{option} {value.rpartition('.')[2].lower().removesuffix('_cbc')}"
 
 
 def hint_for(error: BaseException) -> str | None:
-    """Return which option an error is about, if it is about one."""
-    argument = getattr(error, "argument", None)
-    named = [argument] if argument in _OPTIONS else []
-    # Some texts name a remedy in the library's words, such as ``anchors=``.
-    named += [name for name in _OPTIONS if f"{name}=" in str(error) and name not in named]
-    if not named:
+    """Return which option an error is about, if its text does not say so itself."""
+    option = _OPTIONS.get(getattr(error, "argument", None) or "")
+    if option is None or option in in_options(str(error)):
         return None
-    return f"On the command line: {'; '.join(_OPTIONS[name] for name in named)}."
+    return f"On the command line: {option}."

@@ -13,7 +13,7 @@ from typing import NoReturn
 from pyscep.cli import authorities, check, enrolment, inspect, preparations, queries, serve
 from pyscep.cli.commands import Commands, Parser
 from pyscep.cli.exit_codes import EXPECTED, ExitCode, exit_code_of
-from pyscep.cli.hints import hint_for
+from pyscep.cli.hints import hint_for, in_options
 from pyscep.cli.terminal import Shape, Terminal, system_terminal
 
 _SUMMARY = "Enrol for X.509 certificates by SCEP (RFC 8894), and look into what servers do."
@@ -117,7 +117,7 @@ def _text_of(error: BaseException) -> str:
     if isinstance(error, OSError):
         name = f"{error.filename}: " if error.filename else ""
         return f"{name}{error.strerror or error}."
-    return str(error)
+    return in_options(str(error))
 
 
 def _facts_of(error: BaseException) -> Shape:

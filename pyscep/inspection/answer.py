@@ -46,7 +46,7 @@ def about_answer(
 ) -> Iterator[Finding]:
     """Compare a reply with the request that it should answer.
 
-    Source: RFC 8894 sections 2.3, 3.2.1.1 and 3.2.1.5; E-20, M-26, X-12.
+    Source: RFC 8894 section 3.2.1; E-20, M-26, X-12.
     """
     if message.transaction_id != asked.transaction_id:
         yield Departure.OTHER_TRANSACTION.found(

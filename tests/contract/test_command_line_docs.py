@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
+import pytest
+
 from pyscep.cli.exit_codes import ExitCode
 from pyscep.cli.program import command_helps
 from pyscep.testing import EphemeralCa
@@ -12,7 +14,13 @@ from tests.helpers import keys
 from tools.record_console import commands_in, normalised, recorded, recorder
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "reference" / "command-line.rst").read_text(encoding="utf-8")
+DOCS = ROOT / "docs"
+PAGE = (DOCS / "reference" / "command-line.rst").read_text(encoding="utf-8")
+PAGES = [
+    path
+    for path in sorted(DOCS.rglob("*.rst"))
+    if "   $ pyscep " in path.read_text(encoding="utf-8")
+]
 
 
 def rerun(page: str, directory: Path) -> str:
@@ -21,11 +29,20 @@ def rerun(page: str, directory: Path) -> str:
         return recorded(page, record)
 
 
-def test_outputs_are_real(tmp_path: Path) -> None:
-    fresh = normalised(rerun(PAGE, tmp_path))
-    shown = normalised(PAGE)
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_outputs_are_real(tmp_path: Path, path: Path) -> None:
+    page = path.read_text(encoding="utf-8")
+    fresh = normalised(rerun(page, tmp_path))
+    shown = normalised(page)
     difference = difflib.unified_diff(shown.splitlines(), fresh.splitlines(), "page", "real", "")
     assert fresh == shown, "\n".join(difference)
+
+
+def test_recording_again_changes_nothing(tmp_path: Path) -> None:
+    page = ".. code-block:: console\n\n   $ pyscep inspect challenge.txt\n   $ echo $?\n\nEnd.\n"
+    once = rerun(page, tmp_path)
+    assert once.count("\n\n") == 3
+    assert rerun(once, tmp_path) == once
 
 
 def test_a_wrong_output_is_noticed(tmp_path: Path) -> None:

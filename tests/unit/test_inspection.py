@@ -242,7 +242,7 @@ def test_whether_a_reply_answers_a_request() -> None:
 @pytest.mark.conforms("S-24")
 @pytest.mark.parametrize(
     "text",
-    [b"correct horse battery staple\n", PEM_KEY.split(b"\n", 1)[1], PEM_KEY[40:900], b"tr0ub4dor"],
+    [b"correct horse battery staple\n", PEM_KEY[40:900], b"tr0ub4dor"],
 )
 def test_a_text_that_may_be_a_secret_is_not_shown(text: bytes) -> None:
     assert look(text).details == (("text", "not shown, as it may be a secret"),)

@@ -20,7 +20,7 @@ import pyscep
 from pyscep import errors
 from pyscep.cli.commands import Parser
 from pyscep.cli.exit_codes import EXPECTED, ExitCode, exit_code_of
-from pyscep.cli.hints import hint_for
+from pyscep.cli.hints import hint_for, in_options
 from pyscep.cli.program import build_parser, run
 from pyscep.cli.terminal import Terminal, printable, table
 from tests.unit.cli.conftest import Shell
@@ -279,12 +279,31 @@ def test_table() -> None:
         (errors.UsageError("x", argument="sha256"), "On the command line: --fingerprint."),
         (errors.UsageError("x", argument="url"), None),
         (errors.UsageError("x"), None),
-        (errors.UntrustedCa("add it with anchors=."), "On the command line: --ca FILE."),
+        (errors.UsageError("use sha256= then", argument="sha256"), None),
+        (errors.UntrustedCa("add it with anchors=."), None),
         (KeyboardInterrupt(), None),
     ],
 )
 def test_hints(error: BaseException, hint: str | None) -> None:
     assert hint_for(error) == hint
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("add it with anchors=.", "add it with --ca FILE."),
+        ("use scep_standard=ScepStandardPolicy.OPTIONAL.", "use --scep-standard optional."),
+        ("choose content_encryption_algorithm=AES128_CBC; x", "choose --cipher aes128; x"),
+        ("use http_method=HttpMethod.GET with them", "use --method get with them"),
+        (
+            "allow it with ReplyRules(read_legacy_ciphers={ContentEncryptionAlgorithm.DES_CBC}).",
+            "allow it with --read-legacy.",
+        ),
+        ("The certificate of O=a subject=b does not verify.",) * 2,
+    ],
+)
+def test_texts_speak_of_options(text: str, shown: str) -> None:
+    assert in_options(text) == shown
 
 
 def test_hints_name_options_that_exist() -> None:
