@@ -1,7 +1,7 @@
 """Run the commands that a page of the documentation shows, and put their real output there.
 
-``python tools/record_console.py PAGE`` rewrites a page, such as docs/reference/command-line.rst. A test
-runs the same commands and compares, see :func:`normalised`.
+``python tools/record_console.py PAGE`` rewrites a page, such as docs/reference/command-line.rst. A
+test runs the same commands and compares, see :func:`normalised`.
 
 In the page, a block ``.. code-block:: console`` has lines that begin with ``$ `` and are commands
 of pyscep; what follows is their output. ``$ echo $?`` shows the exit code. Comments steer the
