@@ -181,6 +181,16 @@ UNPROTECTED = (
         _in_certificates,
     ),
     Unprotected(
+        "an eContent with nothing in it",
+        "absent and empty are the same to the digest, and to readers (M-04)",
+        lambda root, change: (
+            _signed_data(change.path)[:1] == (2,)
+            and len(root.at(1, 0, 2).children) > 1
+            and root.at(1, 0, 2, 1).children == (Node(0x04),)
+            and _signed_data(change.path)[1:2] == (1,)
+        ),
+    ),
+    Unprotected(
         "the version of the SignerInfo",
         "it repeats how the signer is named",
         lambda root, change: _signer_info(root, change.path) == (0,),

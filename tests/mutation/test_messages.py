@@ -76,7 +76,11 @@ def test_unchanged_messages_are_accepted(known: dict[str, Subject]) -> None:
 def test_every_part_that_may_be_changed_is_known_by_an_example(known: dict[str, Subject]) -> None:
     """What is listed is so: there is a change there that nobody notices."""
     seen: set[str] = set()
-    for name in ("requests/pkcs-req-aes128-sha256", "replies/failure-with-text"):
+    for name in (
+        "requests/pkcs-req-aes128-sha256",
+        "replies/failure-with-text",
+        "replies/pending-empty-sha256",
+    ):
         subject = known[name]
         verdict = judge(subject, (*elements(subject.octets), *lengths(subject.octets)))
         verdict.add(judge(subject, bit_flips(subject.octets, step=8, begin=5)))
