@@ -26,7 +26,7 @@ CALLS = {
     "RenewalReq": 650,
     "CertPoll": 500,
     "CertRep read": 1200,
-    "CertRep built": 550,
+    "CertRep built": 700,
     "enrolment": 4400,
 }
 OPERATIONS = {
