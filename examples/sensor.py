@@ -408,13 +408,17 @@ def main(argv: list[str] | None = None) -> int:
 
     # On a real sensor each of the two is bound to its own network interface.
     with RequestsTransport(timeout=30) as enrolment, RequestsTransport(timeout=30) as network:
-        networks = networks_of(
-            settings,
-            enrolment_transport=enrolment,
-            network_transport=network,
-            now=now,
-            provider=OscryptoProvider(),
-        )
+        try:
+            networks = networks_of(
+                settings,
+                enrolment_transport=enrolment,
+                network_transport=network,
+                now=now,
+                provider=OscryptoProvider(),
+            )
+        except OSError as error:
+            print(f"{chosen.settings}: state_directory: {error.filename}: {error.strerror}.")
+            return 2
         if chosen.enrol_again is not None:
             networks = [each for each in networks if each.settings.name == chosen.enrol_again]
             if not networks:

@@ -269,14 +269,23 @@ def make_folder(folder: Path) -> None:
 
 
 def forget_others(state_directory: Path, names: Collection[str]) -> None:
-    """Remove the folders of networks that the operator has removed."""
+    """Remove the folders of networks that the operator has removed, and nothing else."""
     for folder in state_directory.iterdir():
-        if folder.name not in names and folder.is_dir():
+        if folder.name not in names and _is_network(folder):
             # Half of a folder must never be taken for a network that is added again.
             hidden = state_directory / f".removed-{folder.name.removeprefix('.removed-')}"
             folder.rename(hidden)
             sync_folder(state_directory)
             shutil.rmtree(hidden)
+
+
+def _is_network(folder: Path) -> bool:
+    # The settings may name a directory that others use too, by mistake.
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    names = [path.name for path in folder.iterdir()]
+    ours = (PREFIX, "current", "status.json", "enrol-again")
+    return bool(names) and all(name.startswith(ours) for name in names)
 
 
 def write(path: Path, octets: bytes) -> None:

@@ -429,6 +429,29 @@ class TestNetworks:
         assert after[0] != before[0]
         assert after[1] == before[1]
 
+    def test_nothing_else_is_removed(self, world: World, tmp_path: Path) -> None:
+        """The operator names a directory that has other things in it."""
+        settings = replace(self.settings(world, tmp_path, "wired"), state_directory=tmp_path)
+        (tmp_path / "photos" / "2026").mkdir(parents=True)
+        (tmp_path / "photos" / "status.json").touch()
+        (tmp_path / "empty").mkdir()
+        (tmp_path / "link").symlink_to(tmp_path / "photos")
+        sensors.start(settings, world.clock, world.send)
+        names = {"settings.toml", "wired", "photos", "empty", "link"}
+        assert {path.name for path in tmp_path.iterdir()} >= names
+        assert (tmp_path / "photos" / "2026").is_dir()
+
+    def test_a_state_directory_that_cannot_be_made_is_told(
+        self, world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        text = sensors.SETTINGS.replace('"state"', '"missing/state"')
+        table = sensors.network_table(world.server.url)
+        path = sensors.write_settings(tmp_path, table, sensor_table=text)
+        assert sensor.main([str(path), "--once"]) == 2
+        told = capsys.readouterr().out
+        assert "state_directory: " in told
+        assert "missing/state: No such file or directory." in told
+
     def test_the_loop_sleeps_until_something_is_due(self, world: World) -> None:
         class Enough(Exception):
             pass
