@@ -16,7 +16,9 @@ from tools.record_console import commands_in, normalised, recorded, recorder
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGE = (DOCS / "reference" / "command-line.rst").read_text(encoding="utf-8")
-PAGES = [path for path in sorted(DOCS.rglob("*.rst")) if commands_in(path.read_text())]
+PAGES = [
+    path for path in sorted(DOCS.rglob("*.rst")) if commands_in(path.read_text(encoding="utf-8"))
+]
 
 
 def rerun(page: str, directory: Path) -> str:
