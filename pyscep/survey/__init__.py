@@ -122,7 +122,6 @@ class _Surveyor:
             enrolling = Enrolling(
                 url=self.url,
                 send=self.send,
-                at=self.at,
                 ca=ca,
                 enrolment=enrolment,
                 capabilities=capabilities,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Union
 
 from pyscep import http
@@ -101,8 +100,6 @@ class Enrolling:
     """The server's."""
     send: Transport = field(repr=False)
     """Does HTTP."""
-    at: datetime | None
-    """The present."""
     ca: TrustedCa
     """The CA, authenticated."""
     enrolment: Enrolment
@@ -166,7 +163,8 @@ class Enrolling:
             body,
             keys=[self.enrolment.identity.key],
             signers=self.ca.signers,
-            at=self.at,
+            # What is issued now was not valid yet when the survey began.
+            at=None,
             provider=self.provider,
             limits=self.limits,
         )
