@@ -45,13 +45,14 @@ version=$(chroot "$root" python3 -c 'import sys; print("%d.%d" % sys.version_inf
 
 say "armhf.sh: putting the tests' requirements and this tree into $root"
 make_venv bench
-rm -rf "$root/opt/site" "$root/opt/tree"
+site=$root/usr/local/lib/python$version/dist-packages
+rm -rf "$site" "$root/opt/tree"
 # $packages is a list of words on purpose.
 # shellcheck disable=SC2086
-pip_install --target "$root/opt/site" --python-version "$version" --implementation py --abi none \
+pip_install --target "$site" --python-version "$version" --implementation py --abi none \
     --platform any --only-binary :all: --no-compile $packages
 # Its metadata name the pytest plugin.
-pip_install --target "$root/opt/site" --no-deps --no-compile "$tree"
+pip_install --target "$site" --no-deps --no-compile "$tree"
 mkdir "$root/opt/tree"
 git ls-files -z --cached --others --exclude-standard |
     tar --create --null --files-from=- | tar --extract --directory="$root/opt/tree"
@@ -64,7 +65,7 @@ exec unshare --mount bash -euc '
     shift
     mount -t proc proc "$root/proc"
     mount --rbind /dev "$root/dev"
-    exec chroot "$root" env -i HOME=/root PATH=/usr/bin:/bin LANG=C.UTF-8 PYTHONPATH=/opt/site \
+    exec chroot "$root" env -i HOME=/root PATH=/usr/bin:/bin LANG=C.UTF-8 \
         sh -c "cd /opt/tree && exec python3 -u -m pytest --timeout=3600 -p no:cacheprovider \"\$@\"" \
         pytest "$@"
 ' armhf "$root" "$@"
