@@ -30,7 +30,7 @@ def main() -> None:
     )
     client = pyscep.Client("http://in.memory/scep", send=responder.handle)
     fingerprint = responder.authority.issuer.sha256_fingerprint
-    ca = client.get_ca_cert().authenticate(sha256=fingerprint, at=now)
+    ca = client.get_ca_cert().authenticate(sha256=fingerprint, at=now, encrypt_with_challenge=True)
 
     key = provider.generate_ec_key("secp256r1")
     try:

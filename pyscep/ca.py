@@ -92,6 +92,7 @@ class CaCertificates:
         anchor_may_be_intermediate: bool = False,
         ignore_key_usage: bool = False,
         ra_may_be_any_end_entity: bool = False,
+        encrypt_with_challenge: bool = False,
         provider: CryptoProvider | None = None,
     ) -> TrustedCa:
         """Find out whether these are the CA's certificates, and which is for what.
@@ -115,6 +116,9 @@ class CaCertificates:
         :param ra_may_be_any_end_entity: accept an RA certificate whose extendedKeyUsage is that of
             an ordinary certificate. Then whoever has a certificate of this CA, and the network in
             hand, can pose as its server and collect challenge passwords.
+        :param encrypt_with_challenge: accept a CA of which no certificate has an RSA key, so that
+            requests are encrypted with the challenge password. Only for who knows that it has
+            none: somebody on the network can leave one out, record the request, and guess.
         :raises UsageError: neither fingerprint nor anchors, or a malformed fingerprint.
         :raises UntrustedCa: not that CA, or a certificate that does not belong to it, has expired,
             or has no use.
@@ -143,6 +147,7 @@ class CaCertificates:
             waivers=_Waivers(
                 ignore_key_usage=ignore_key_usage,
                 ra_may_be_any_end_entity=ra_may_be_any_end_entity,
+                encrypt_with_challenge=encrypt_with_challenge,
             ),
             provider=chosen,
         )
@@ -174,7 +179,11 @@ class CaCertificates:
         anchors = tuple(c for c in self.certificates if c.is_ca)
         return _assign_roles(
             _Pool(fetched=self.certificates, given=(), anchors=anchors, at=at),
-            waivers=_Waivers(ignore_key_usage=ignore_key_usage, ra_may_be_any_end_entity=True),
+            waivers=_Waivers(
+                ignore_key_usage=ignore_key_usage,
+                ra_may_be_any_end_entity=True,
+                encrypt_with_challenge=True,
+            ),
             provider=provider or default_provider(),
         )
 
@@ -276,7 +285,8 @@ def parse_next_ca_certificates(
     return _assign_roles(
         # Not valid yet is the point of a next CA, so validity is checked above instead.
         _Pool(fetched=fresh, given=current.certificates, anchors=anchors, at=None),
-        waivers=_Waivers(),
+        # What is signed lacks nothing that the CA did not leave out itself.
+        waivers=_Waivers(encrypt_with_challenge=nested),
         provider=chosen,
     )
 
@@ -411,6 +421,7 @@ class _Waivers:
 
     ignore_key_usage: bool = False
     ra_may_be_any_end_entity: bool = False
+    encrypt_with_challenge: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -487,6 +498,14 @@ def _assign_roles(pool: _Pool, *, waivers: _Waivers, provider: CryptoProvider) -
         if not needs_password(c)
     ]
     if all(needs_password(c) for c in (issuer, *registrars)):
+        # Never by itself: who leaves an RSA certificate out could guess at the password (E-29).
+        if not waivers.encrypt_with_challenge:
+            raise UntrustedCa(
+                "None of the CA's certificates has an RSA key, so requests would be encrypted "
+                "with the challenge password; if the CA really has none, allow it with "
+                "encrypt_with_challenge=True.",
+                actual=", ".join(str(c.subject) for c in trusted),
+            )
         recipients = [issuer]
     if not signers or not recipients:
         missing = "receive requests (RSA, keyEncipherment)" if signers else "sign replies"

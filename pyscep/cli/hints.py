@@ -11,6 +11,7 @@ _OPTIONS = {
     "challenge_password": "--challenge-file, --challenge-env or --challenge-prompt",
     "content_encryption_algorithm": "--cipher",
     "digest_algorithm": "--digest",
+    "encrypt_with_challenge": "--encrypt-with-challenge",
     "http_method": "--method",
     "ignore_key_usage": "--ignore-ca-key-usage, or --ignore-own-key-usage for the own certificate",
     "key_encryption_algorithm": "--key-encryption",

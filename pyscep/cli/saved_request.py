@@ -113,6 +113,7 @@ class SavedRequest:
             anchors=tuple(certificate for certificate in certificates if certificate.is_ca),
             ignore_key_usage=self.ignore_ca_key_usage,
             ra_may_be_any_end_entity=True,
+            encrypt_with_challenge=True,
         )
 
 

@@ -47,6 +47,12 @@ def add_trust_options(parser: argparse.ArgumentParser) -> None:
         "certificate of this CA can pose as its server",
     )
     group.add_argument(
+        "--encrypt-with-challenge",
+        action="store_true",
+        help="accept a CA that has no RSA certificate, so that the challenge password encrypts "
+        "requests to it; only where it is known to have none",
+    )
+    group.add_argument(
         "--ignore-ca-key-usage",
         action="store_true",
         help="use the CA's certificates for what their keyUsage does not have, as some "
@@ -115,6 +121,7 @@ def authenticate(
         anchor_may_be_intermediate=arguments.fingerprint_of_intermediate,
         ignore_key_usage=arguments.ignore_ca_key_usage,
         ra_may_be_any_end_entity=arguments.ra_may_be_any_end_entity,
+        encrypt_with_challenge=arguments.encrypt_with_challenge,
     )
 
 

@@ -63,7 +63,9 @@ def new_responder(**changes: Any) -> Responder:
 def trust(responder: Responder) -> TrustedCa:
     """Return what a client knows of the CA, once it has looked at its root."""
     published = responder.authority.published
-    return CaCertificates(certificates=published).authenticate(anchors=published[-1:], at=keys.NOW)
+    return CaCertificates(certificates=published).authenticate(
+        anchors=published[-1:], at=keys.NOW, encrypt_with_challenge=True
+    )
 
 
 def client_of(responder: Responder) -> Client:

@@ -92,9 +92,16 @@ def fingerprint(identity: Identity) -> bytes:
 
 
 def trust(
-    *identities: Identity, root: Identity | None = None, at: datetime | None = NOW
+    *identities: Identity,
+    root: Identity | None = None,
+    at: datetime | None = NOW,
+    encrypt_with_challenge: bool = False,
 ) -> TrustedCa:
-    return bag(*identities).authenticate(sha256=fingerprint(root or identities[0]), at=at)
+    return bag(*identities).authenticate(
+        sha256=fingerprint(root or identities[0]),
+        at=at,
+        encrypt_with_challenge=encrypt_with_challenge,
+    )
 
 
 # ------------------------------------------------------------------------------------ parsing
@@ -520,19 +527,21 @@ def test_recipient_has_to_have_an_rsa_key() -> None:
     assert trusted.recipient == decrypter.certificate
 
 
-@pytest.mark.conforms("E-04", "E-05", "G-13")
+@pytest.mark.conforms("E-04", "E-05", "E-29", "G-13")
 def test_a_ca_without_any_rsa_key_receives_what_a_password_encrypts() -> None:
     root = certify("CN=root", key=keys.rsa(0), ca=True, usages=keys.CERT_SIGN)
     issuing = certify("CN=EC CA", key=keys.ec(1), issuer=root, ca=True, usages=keys.CERT_SIGN)
 
-    trusted = trust(root, issuing)
+    with pytest.raises(UntrustedCa, match="encrypt_with_challenge=True"):
+        trust(root, issuing)
+    trusted = trust(root, issuing, encrypt_with_challenge=True)
 
     assert trusted.recipient == trusted.issuer == issuing.certificate
     assert trusted.signers == (issuing.certificate,)
     # An RSA key that may only sign says that another one is for requests, and is missing here.
     signer = certify("CN=RA", key=keys.rsa(4), issuer=issuing, usages=keys.SIGN)
     with pytest.raises(UntrustedCa, match="receive requests"):
-        trust(root, issuing, signer)
+        trust(root, issuing, signer, encrypt_with_challenge=True)
 
 
 def test_ra_may_call_itself_ca_without_being_able_to_issue() -> None:

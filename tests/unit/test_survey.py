@@ -100,7 +100,9 @@ def test_keys_that_cannot_decrypt(ca: str, client: str) -> None:
     trying = Enrolment(
         csr=key_kinds.csr(client),
         identity=key_kinds.self_signed(client),
-        authenticate=lambda found: found.authenticate(anchors=[responder.authority.issuer], at=NOW),
+        authenticate=lambda found: found.authenticate(
+            anchors=[responder.authority.issuer], at=NOW, encrypt_with_challenge=True
+        ),
     )
     for handle in (approving, key_kinds.new_responder(ca).handle):
         report = run(handle, trying)
