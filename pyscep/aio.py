@@ -27,6 +27,7 @@ from pyscep.keys import is_blocking
 from pyscep.messages import MessageType
 from pyscep.pkcs10 import CertificationRequest
 from pyscep.schedule import PollSchedule
+from pyscep.secrecy import hides_locals
 from pyscep.transaction import CrlSuccess, Failure, Pending, Reply, Success, Transaction
 
 T = TypeVar("T")
@@ -203,6 +204,7 @@ class AsyncClient:
         """
         return await self._run(self._flows.converse(conversation), identity)
 
+    @hides_locals
     async def poll(
         self,
         transaction: Transaction,
@@ -262,6 +264,7 @@ class AsyncClient:
             identity,
         )
 
+    @hides_locals
     async def wait(
         self,
         pending: Pending,

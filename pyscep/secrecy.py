@@ -8,6 +8,7 @@ is marked with :func:`hides_locals`: errors of ours leave it without its frames.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -20,9 +21,24 @@ def hides_locals(function: F) -> F:
     """Let *function* raise its :class:`~pyscep.errors.ScepError` as if it had no frames inside.
 
     What the error says is not changed, and other exceptions, which would be bugs, keep all frames.
+    *function* may be a coroutine function.
 
     Source: S-24.
     """
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def awaiting(*arguments: object, **named: object) -> object:
+            try:
+                return await function(*arguments, **named)
+            except ScepError as error:
+                failure = error.with_traceback(None)
+            # As below.
+            del arguments, named
+            failure.__context__ = None
+            raise failure
+
+        return cast("F", awaiting)
 
     @functools.wraps(function)
     def wrapper(*arguments: object, **named: object) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import functools
@@ -15,6 +16,7 @@ from typing import NoReturn
 import pytest
 
 from pyscep import der, pkcs10
+from pyscep.aio import AsyncClient
 from pyscep.ca import TrustedCa
 from pyscep.capabilities import Algorithms
 from pyscep.client import Client
@@ -32,6 +34,7 @@ from pyscep.messages import MessageType, PKCSReq, Request, parse_request
 from pyscep.pkcs10 import CertificationRequest, build_csr, parse_csr
 from pyscep.pki_message import parse_pki_message
 from pyscep.responder import Responder
+from pyscep.schedule import PollSchedule
 from pyscep.secrecy import hides_locals
 from pyscep.transaction import Pending, Reply, Success
 from tests.helpers import key_kinds, keys, responders, tlv
@@ -147,6 +150,18 @@ def test_other_exceptions_keep_their_frames() -> None:
     with pytest.raises(ZeroDivisionError) as bug:
         fails(ZeroDivisionError)
     assert traceback.extract_tb(bug.value.__traceback__)[-1].name == "fails"
+
+    @hides_locals
+    async def fails_later(kind: type[Exception]) -> NoReturn:
+        raise kind("inside")
+
+    with pytest.raises(UsageError) as ours:
+        asyncio.run(fails_later(UsageError))
+    assert traceback.extract_tb(ours.value.__traceback__)[-1].name == "awaiting"
+    assert ours.value.__context__ is None
+    with pytest.raises(ZeroDivisionError) as bug:
+        asyncio.run(fails_later(ZeroDivisionError))
+    assert traceback.extract_tb(bug.value.__traceback__)[-1].name == "fails_later"
 
 
 @pytest.mark.conforms("S-24", "H-10")
@@ -266,7 +281,42 @@ def test_a_challenge_that_encrypts(caplog: pytest.LogCaptureFixture) -> None:
         check_value(under_challenge("EC", at_poll=CHALLENGE))
 
 
+def asynchronously(*, waits: bool) -> object:
+    """Poll with asyncio for a reply that was encrypted with another challenge."""
+    responder = key_kinds.new_responder("RSA", handler=key_kinds.waiting())
+    identity, ca = key_kinds.self_signed("EC"), responders.trust(responder)
+
+    async def send(request: HttpRequest) -> HttpResponse:
+        return responder.handle(request)
+
+    async def no_sleep(_: float) -> None:
+        return None
+
+    async def main() -> object:
+        client = AsyncClient(responders.URL, send=send, provider=keys.provider())
+        pending = await client.enrol(key_kinds.csr("EC"), identity=identity, ca=ca)
+        assert isinstance(pending, Pending)
+        responder.approve(pending.transaction.transaction_id)
+        if not waits:
+            return await client.poll(
+                pending.transaction, identity=identity, ca=ca, challenge_password=CHALLENGE
+            )
+        return await client.wait(
+            pending,
+            identity=identity,
+            ca=ca,
+            schedule=PollSchedule(),
+            now=lambda: keys.NOW,
+            sleep=no_sleep,
+            challenge_password=CHALLENGE,
+        )
+
+    return asyncio.run(main())
+
+
 FAULTS: dict[str, Callable[[], object]] = {
+    "another challenge for asyncio's poll": lambda: asynchronously(waits=False),
+    "another challenge while asyncio waits": lambda: asynchronously(waits=True),
     "a challenge that is another at the poll": lambda: under_challenge(
         "EC", at_poll=f"{CHALLENGE}\ud800"
     ),
