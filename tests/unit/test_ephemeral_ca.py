@@ -32,7 +32,7 @@ def pinned(authority: EphemeralCa, *, at: datetime = keys.NOW) -> TrustedCa:
     # A client that is not told the root has it already.
     known = (*authority.published, authority.root)
     return CaCertificates(certificates=tuple(dict.fromkeys(known))).authenticate(
-        sha256=authority.root.sha256_fingerprint, at=at
+        encrypt_with_challenge=True, sha256=authority.root.sha256_fingerprint, at=at
     )
 
 
