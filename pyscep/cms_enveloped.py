@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NoReturn, Union
 
-from pyscep import asn1, der
+from pyscep import asn1, ber, der
 from pyscep.algorithms import (
     MGF1_OID,
     RSA_ENCRYPTION_OID,
@@ -367,7 +367,7 @@ def parse_enveloped_data(octets: bytes, *, limits: Limits = DEFAULT_LIMITS) -> E
 
     Source: RFC 5652 section 6.1; E-01, E-07, E-17, E-22.
     """
-    return der.read_ber_or_der(
+    return ber.read_ber_or_der(
         octets, lambda reader: _read_enveloped(reader, limits), limits=limits
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from pyscep import asn1, der
+from pyscep import asn1, ber, der
 from pyscep.algorithms import (
     RSA_ENCRYPTION_OID,
     DigestAlgorithm,
@@ -391,7 +391,7 @@ def parse_signed_data(
 
     Source: RFC 5652 section 5.1; M-01, M-05, M-07, M-08, M-42.
     """
-    parts = der.read_ber_or_der(octets, lambda reader: _read_parts(reader, limits), limits=limits)
+    parts = ber.read_ber_or_der(octets, lambda reader: _read_parts(reader, limits), limits=limits)
     if parts.content_type not in content_types:
         raise MessageError(
             f"The signed content is of type {parts.content_type}, but SCEP signs "
@@ -417,7 +417,7 @@ def parse_degenerate(octets: bytes, *, limits: Limits = DEFAULT_LIMITS) -> Certi
 
     Source: RFC 8894 section 3.4; D-04, D-05, D-06, G-06.
     """
-    parts = der.read_ber_or_der(octets, lambda reader: _read_parts(reader, limits), limits=limits)
+    parts = ber.read_ber_or_der(octets, lambda reader: _read_parts(reader, limits), limits=limits)
     return CertificateBag(certificates=parts.certificates, crls=parts.crls)
 
 

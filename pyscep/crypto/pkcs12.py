@@ -9,7 +9,7 @@ import hmac
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from pyscep import der
+from pyscep import ber, der
 from pyscep.algorithms import DigestAlgorithm
 from pyscep.crypto.key_files import (
     PasswordTools,
@@ -63,7 +63,7 @@ def read_pkcs12(octets: bytes, password: str | None, tools: PasswordTools) -> Pk
 
     Source: RFC 7292 section 4; S-19.
     """
-    octets = der.from_ber(octets, limits=tools.limits)
+    octets = ber.from_ber(octets, limits=tools.limits)
     safe, mac = der.read_der(octets, _read_pfx)
     if mac is not None:
         _check_mac(mac, safe, password, tools)
@@ -92,7 +92,7 @@ def _read_tagged(fields: der.Reader) -> tuple[str, der.Reader]:
 
 def _elements(octets: bytes, tools: PasswordTools) -> Iterator[der.Reader]:
     """Enter the elements of one SEQUENCE OF SEQUENCE, one after the other."""
-    elements = der.Reader(der.from_ber(octets, limits=tools.limits)).enter()
+    elements = der.Reader(ber.from_ber(octets, limits=tools.limits)).enter()
     while not elements.at_end:
         yield elements.enter()
 

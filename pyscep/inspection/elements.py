@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pyscep import der
+from pyscep import ber, der
 from pyscep.errors import ScepError
 from pyscep.limits import DEFAULT_LIMITS, Limits
 
@@ -91,7 +91,7 @@ class Element:
     def der(self) -> bytes:
         """Return it in DER where it is whole; else with lengths that fit what is there."""
         try:
-            return der.from_ber(self.octets, limits=self._limits)
+            return ber.from_ber(self.octets, limits=self._limits)
         except ScepError:
             return self.octets if self.is_complete else self._mended(self._limits.depth)
 
@@ -170,6 +170,6 @@ def is_der(octets: bytes, *, limits: Limits = DEFAULT_LIMITS) -> bool:
     Source: X.690 section 10.1; M-05.
     """
     try:
-        return der.from_ber(octets, limits=limits) == octets
+        return ber.from_ber(octets, limits=limits) == octets
     except ScepError:
         return True
