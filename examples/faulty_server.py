@@ -11,7 +11,7 @@ import sys
 from datetime import datetime, timedelta, timezone
 
 from pyscep.handlers import static_challenge
-from pyscep.http import operation_of
+from pyscep.http_server import operation_of
 from pyscep.memory_store import MemoryStore
 from pyscep.testing.faults import find_fault
 from pyscep.testing.profiles import PROFILES, ProfileServer, find_profile

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from pyscep import http
+from pyscep import http_server
 from pyscep.algorithms import ContentEncryptionAlgorithm, DigestAlgorithm
 from pyscep.capabilities import Capability, format_capabilities
 from pyscep.certificates import (
@@ -208,22 +208,22 @@ class Responder:
         Source: RFC 8894 section 4; T-20, T-23, T-33.
         """
         try:
-            parsed = http.parse_request(request, limits=self.limits)
+            parsed = http_server.parse_request(request, limits=self.limits)
             match parsed.operation:
                 case Operation.GET_CA_CAPS:
                     body = format_capabilities(self.capabilities, extra=self.extra_capabilities)
-                    return http.ca_caps_response(body)
+                    return http_server.ca_caps_response(body)
                 case Operation.GET_CA_CERT:
                     return self._get_ca_cert()
                 case Operation.GET_CA_CERT_CHAIN:
                     chain = [certificate.der for certificate in self.authority.published]
-                    return http.ca_cert_chain_response(degenerate(chain))
+                    return http_server.ca_cert_chain_response(degenerate(chain))
                 case Operation.GET_NEXT_CA_CERT:
                     return self._get_next_ca_cert()
                 case _:
-                    return http.pki_operation_response(self.answer(parsed.message))
+                    return http_server.pki_operation_response(self.answer(parsed.message))
         except ScepError as error:
-            return http.error_response(error)
+            return http_server.error_response(error)
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -253,8 +253,8 @@ class Responder:
     def _get_ca_cert(self) -> HttpResponse:
         certificates = [certificate.der for certificate in self.authority.published]
         if len(certificates) == 1:
-            return http.ca_cert_response(certificates[0], chain=False)
-        return http.ca_cert_response(degenerate(certificates), chain=True)
+            return http_server.ca_cert_response(certificates[0], chain=False)
+        return http_server.ca_cert_response(degenerate(certificates), chain=True)
 
     def _get_next_ca_cert(self) -> HttpResponse:
         if self.next_authority is None:
@@ -269,7 +269,7 @@ class Responder:
             certificates=[signer.certificate.der],
             provider=self.provider,
         )
-        return http.next_ca_cert_response(signed)
+        return http_server.next_ca_cert_response(signed)
 
     # --------------------------------------------------------------------------- PKIOperation
 

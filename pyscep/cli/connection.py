@@ -13,7 +13,8 @@ from pyscep.client import Client
 from pyscep.errors import ScepError
 from pyscep.exchange import DEFAULT_RULES, ReplyRules
 from pyscep.flows import Transport
-from pyscep.http import HttpRequest, HttpResponse, decode_get_message
+from pyscep.http import HttpRequest, HttpResponse
+from pyscep.http_server import decode_get_message
 from pyscep.pki_message import VerifiedMessage, parse_pki_message
 
 _LEGACY_CIPHERS = {

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import unquote_to_bytes
 
 from pyscep.errors import DecodeError, HttpError
-from pyscep.http import Operation, decode_get_message
+from pyscep.http import Operation
+from pyscep.http_server import decode_get_message
 from pyscep.inspection.findings import Departure, Finding
 from pyscep.pem import read_blocks
 

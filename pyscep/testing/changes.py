@@ -17,7 +17,8 @@ from pyscep.capabilities import Capability, format_capabilities
 from pyscep.certificates import Identity
 from pyscep.cms_signed import degenerate
 from pyscep.errors import UsageError
-from pyscep.http import HttpResponse, ca_cert_response
+from pyscep.http import HttpResponse
+from pyscep.http_server import ca_cert_response
 from pyscep.messages import CertRep, FailInfo, PkiStatus
 from pyscep.names import Name, build_name
 from pyscep.testing.draft import Draft

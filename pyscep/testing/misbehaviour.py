@@ -10,7 +10,8 @@ from datetime import timedelta
 from typing import Union
 
 from pyscep.algorithms import ContentEncryptionAlgorithm
-from pyscep.http import HttpRequest, HttpResponse, Operation, operation_of
+from pyscep.http import HttpRequest, HttpResponse, Operation
+from pyscep.http_server import operation_of
 from pyscep.messages import CertRep
 from pyscep.pki_message import VerifiedMessage
 from pyscep.responder import Responder

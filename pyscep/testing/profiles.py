@@ -13,14 +13,15 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from pyscep import http
+from pyscep import http, http_server
 from pyscep.algorithms import ContentEncryptionAlgorithm, DigestAlgorithm
 from pyscep.cms_signed import degenerate
 from pyscep.crypto import CryptoProvider
 from pyscep.errors import ScepError, UsageError
 from pyscep.extensions import KeyUsage
 from pyscep.handlers import ChallengeHandler, RequestHandler
-from pyscep.http import HttpRequest, HttpResponse, Operation, operation_of
+from pyscep.http import HttpRequest, HttpResponse, Operation
+from pyscep.http_server import operation_of
 from pyscep.keys import PrivateKey
 from pyscep.messages import FailInfo, MessageType
 from pyscep.pki_message import parse_pki_message
@@ -171,12 +172,12 @@ class ProfileServer(MisbehavingServer):
             return response
         lines = self.profile.line_end.join(self.profile.keywords)
         end = self.profile.line_end if self.profile.final_line_end else ""
-        return http.ca_caps_response((lines + end).encode("ascii"))
+        return http_server.ca_caps_response((lines + end).encode("ascii"))
 
     def _ca_certificates(self, response: HttpResponse) -> HttpResponse:
         body, is_one = response.body, response.header("Content-Type") == http.CA_CERT_TYPE
         if self.profile.always_pkcs7 and is_one:
-            response = http.ca_cert_response(degenerate([body]), chain=True)
+            response = http_server.ca_cert_response(degenerate([body]), chain=True)
         change = self.profile.change_ca_certificates
         if change is not None and response.header("Content-Type") == http.CA_RA_CERT_TYPE:
             response = replace(response, body=change(response.body))
@@ -196,7 +197,7 @@ _AES_OIDS = frozenset(cipher.oid for cipher in AES_CIPHERS)
 def _aws_answer(request: HttpRequest, right: Handle) -> HttpResponse:
     """Refuse every cipher but AES by HTTP, naming its OID."""
     try:
-        sent = parse_pki_message(http.parse_request(request).message).verify_possession()
+        sent = parse_pki_message(http_server.parse_request(request).message).verify_possession()
         oid = sent.envelope().content_encryption_oid
     except ScepError:
         return right(request)  # which says what is wrong

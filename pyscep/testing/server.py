@@ -16,7 +16,8 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from pyscep.errors import HttpError
-from pyscep.http import HttpRequest, HttpResponse, error_response
+from pyscep.http import HttpRequest, HttpResponse
+from pyscep.http_server import error_response
 from pyscep.limits import DEFAULT_LIMITS, Limits
 
 Handle = Callable[[HttpRequest], HttpResponse]

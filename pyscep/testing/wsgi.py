@@ -12,7 +12,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from pyscep.errors import HttpError
-from pyscep.http import HttpRequest, HttpResponse, error_response
+from pyscep.http import HttpRequest, HttpResponse
+from pyscep.http_server import error_response
 from pyscep.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:

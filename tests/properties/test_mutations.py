@@ -17,7 +17,8 @@ from pyscep.cms_signed import parse_degenerate
 from pyscep.crl import parse_crl
 from pyscep.errors import ScepError
 from pyscep.extensions import parse_general_name
-from pyscep.http import HttpRequest, decode_get_message
+from pyscep.http import HttpRequest
+from pyscep.http_server import decode_get_message
 from pyscep.limits import Limits
 from pyscep.names import parse_name
 from pyscep.pkcs10 import parse_csr

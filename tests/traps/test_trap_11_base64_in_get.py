@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from pyscep import http
+from pyscep import http, http_server
 from pyscep.capabilities import HttpMethod
 from pyscep.errors import ScepError
 from pyscep.http import HttpRequest, HttpResponse
@@ -41,9 +41,9 @@ BROKEN = {
 
 def echo(request: HttpRequest) -> HttpResponse:
     try:
-        return http.pki_operation_response(http.parse_request(request).message)
+        return http_server.pki_operation_response(http_server.parse_request(request).message)
     except ScepError as error:
-        return http.error_response(error)
+        return http_server.error_response(error)
 
 
 def exchange(server: ScepServer, query: str) -> tuple[int, bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyscep import http
+from pyscep import http, http_server
 from pyscep.capabilities import HttpMethod
 from pyscep.errors import HttpError
 from pyscep.http import HttpRequest, HttpResponse
@@ -19,7 +19,7 @@ def headers_of(request: HttpRequest) -> dict[str, str]:
 
 
 def echo(request: HttpRequest) -> HttpResponse:
-    return http.pki_operation_response(http.parse_request(request).message)
+    return http_server.pki_operation_response(http_server.parse_request(request).message)
 
 
 @pytest.mark.conforms("T-10", "T-11", "T-14", "T-16", "T-18")

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from pyscep import http
+from pyscep import http, http_server
 from pyscep.algorithms import ContentEncryptionAlgorithm, DigestAlgorithm, KeyEncryptionAlgorithm
 from pyscep.certificates import parse_certificate
 from pyscep.cms_enveloped import parse_enveloped_data
@@ -365,7 +365,7 @@ def check_delivery(
     """Let the client of the request read the answer, and look at what it gets."""
     octets = directory.octets(vector)
     if vector["content"] == "query":
-        octets = http.decode_get_message(octets.decode().partition("message=")[2])
+        octets = http_server.decode_get_message(octets.decode().partition("message=")[2])
     request, _data = responder._open(parse_pki_message(octets).verify_possession())
     verified = directory.read_reply(responder, body)
     signer = directory.identity(vector["message"]["signer"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pyscep import der, http
+from pyscep import der, http_server
 from pyscep.algorithms import DigestAlgorithm
 from pyscep.cms_signed import degenerate, sign_data
 from pyscep.http import HttpResponse
@@ -147,7 +147,7 @@ def _capabilities() -> Iterator[Vector]:
         ),
     )
     for name, body, expected in bodies:
-        yield _caps(name, http.ca_caps_response(body.encode()), expected)
+        yield _caps(name, http_server.ca_caps_response(body.encode()), expected)
 
 
 _FAULTY_CAPABILITIES = {
@@ -182,7 +182,7 @@ _FAULTY_CAPABILITIES = {
 
 
 def _faulty_capabilities() -> Iterator[Vector]:
-    right = http.ca_caps_response("".join(f"{keyword}\n" for keyword in _ALL).encode())
+    right = http_server.ca_caps_response("".join(f"{keyword}\n" for keyword in _ALL).encode())
     for fault, expected in _FAULTY_CAPABILITIES.items():
         effect: OnCapabilities = fault.value
         name = fault.name.lower().replace("_", "-").removeprefix("capabilities-")
@@ -195,7 +195,7 @@ def _faulty_capabilities() -> Iterator[Vector]:
 def _bag(
     name: str, authority: str, body: bytes, expected: Expected, *, chain: bool = True
 ) -> Vector:
-    response = http.ca_cert_response(body, chain=chain)
+    response = http_server.ca_cert_response(body, chain=chain)
     return Vector(
         name=f"ca-certs/{name}",
         octets=body,
@@ -317,7 +317,7 @@ def _wrong_bags(parties: Parties) -> Iterator[Vector]:
 
 
 def _next_vector(name: str, body: bytes, expected: Expected) -> Vector:
-    response = http.next_ca_cert_response(body)
+    response = http_server.next_ca_cert_response(body)
     return Vector(
         name=f"next-ca-certs/{name}",
         octets=body,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from pyscep import http
+from pyscep import http, http_server
 from pyscep.algorithms import DigestAlgorithm
 from pyscep.messages import CertRep, FailInfo, MessageType, PkiStatus
 from pyscep.pki_message import NONCE_SIZE, VerifiedMessage, encode_cert_rep, parse_pki_message
@@ -76,7 +76,7 @@ class Server:
         :param response: the HTTP response, if it is not the usual one.
         """
         asked = message_of(request)
-        carrier = response or http.pki_operation_response(octets)
+        carrier = response or http_server.pki_operation_response(octets)
         return Vector(
             name=f"replies/{name}",
             octets=octets,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from pyscep.http import pki_operation_response
+from pyscep.http_server import pki_operation_response
 from pyscep.messages import CertRep, FailInfo, PkiStatus
 from pyscep.testing.draft import Draft
 from pyscep.testing.faults import Fault, OnDraft, OnReply, OnResponse
