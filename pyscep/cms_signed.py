@@ -9,7 +9,6 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NoReturn
 
 from pyscep import asn1, ber, der
 from pyscep.algorithms import (
@@ -24,7 +23,6 @@ from pyscep.certificates import Certificate, Identity, key_type_of, parse_certif
 from pyscep.crypto import CryptoProvider
 from pyscep.errors import (
     DecodeError,
-    DuplicateAttribute,
     KeyCapabilityError,
     MessageError,
     MissingAttribute,
@@ -34,65 +32,7 @@ from pyscep.errors import (
 from pyscep.identifiers import CertificateIdentifier, read_identifier
 from pyscep.keys import require_signing
 from pyscep.limits import DEFAULT_LIMITS, Limits
-
-ATTRIBUTE_NAMES = {
-    asn1.CONTENT_TYPE: "contentType",
-    asn1.MESSAGE_DIGEST: "messageDigest",
-    asn1.SIGNING_TIME: "signingTime",
-    asn1.CMS_ALGORITHM_PROTECTION: "cmsAlgorithmProtection",
-    asn1.MESSAGE_TYPE: "messageType",
-    asn1.PKI_STATUS: "pkiStatus",
-    asn1.FAIL_INFO: "failInfo",
-    asn1.SENDER_NONCE: "senderNonce",
-    asn1.RECIPIENT_NONCE: "recipientNonce",
-    asn1.TRANSACTION_ID: "transactionID",
-    asn1.FAIL_INFO_TEXT: "failInfoText",
-}
-"""The signed attributes that are understood, as RFC 5652 and RFC 8894 spell them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignedAttributes:
-    """The signed attributes of a verified message, as DER values by OID.
-
-    Source: RFC 5652 section 11; RFC 8894 section 3.2.1; M-11, M-40.
-    """
-
-    values: tuple[tuple[str, tuple[bytes, ...]], ...]
-    """Each OID, once, with its values."""
-
-    def get(self, oid: str) -> bytes | None:
-        """Return the one value of an attribute; ``None`` if it is absent.
-
-        :raises DuplicateAttribute: it has not exactly one value.
-
-        Source: M-11.
-        """
-        for found, values in self.values:
-            if found == oid:
-                if len(values) != 1:
-                    _refuse_duplicate(oid, len(values))
-                return values[0]
-        return None
-
-    def require(self, oid: str) -> bytes:
-        """As :meth:`get`, but the attribute has to be there.
-
-        :raises MissingAttribute: it is absent.
-        :raises DuplicateAttribute: it has not exactly one value.
-
-        Source: M-09, M-12.
-        """
-        value = self.get(oid)
-        if value is None:
-            name = ATTRIBUTE_NAMES.get(oid, oid)
-            raise MissingAttribute(
-                f"The message lacks the signed attribute {name}; the peer does not follow "
-                "RFC 8894.",
-                attribute=name,
-                reference="RFC 8894 section 3.2.1",
-            )
-        return value
+from pyscep.signed_attributes import SignedAttributes, parse_attributes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +107,7 @@ class UnverifiedSignedData:
                 algorithm=digest_algorithm.name,
                 argument="minimum_digest",
             )
-        attributes = _parse_attributes(self._attributes, self._limits)
+        attributes = parse_attributes(self._attributes, self._limits)
         self._check_content(attributes, digest_algorithm, provider)
         algorithm = self._signature_algorithm(digest_algorithm, signer)
         self._check_protection(attributes)
@@ -517,30 +457,6 @@ def _read_signer_info(reader: der.Reader, parts: _Parts, limits: Limits) -> Unve
         _attributes=attributes,
         _signature=signature,
         _limits=limits,
-    )
-
-
-def _parse_attributes(contents: bytes, limits: Limits) -> SignedAttributes:
-    reader = der.Reader(contents)
-    found: dict[str, tuple[bytes, ...]] = {}
-    while not reader.at_end:
-        attribute = reader.enter()
-        oid = attribute.read_oid()
-        values = attribute.enter(der.SET, "a SET").read_all()
-        attribute.finish()
-        if oid in found:
-            _refuse_duplicate(oid, 2)
-        found[oid] = tuple(values)
-        limits.check("attributes", len(found), what=f"There are {len(found)} signed attributes")
-    return SignedAttributes(values=tuple(found.items()))
-
-
-def _refuse_duplicate(oid: str, count: int) -> NoReturn:
-    name = ATTRIBUTE_NAMES.get(oid, oid)
-    raise DuplicateAttribute(
-        f"The signed attribute {name} has {count} values or occurrences; it must have one.",
-        attribute=name,
-        reference="RFC 5652 section 11",
     )
 
 

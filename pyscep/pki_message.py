@@ -28,7 +28,6 @@ from pyscep.cms_enveloped import (
     parse_enveloped_data,
 )
 from pyscep.cms_signed import (
-    SignedAttributes,
     UnverifiedSignedData,
     VerifiedSignedData,
     find_certificate,
@@ -47,6 +46,7 @@ from pyscep.errors import (
 from pyscep.limits import DEFAULT_LIMITS, Limits
 from pyscep.messages import CertRep, MessageType, PKCSReq, PkiStatus, RenewalReq, Request
 from pyscep.secrecy import hides_locals
+from pyscep.signed_attributes import SignedAttributes
 
 NONCE_SIZE = 16
 """Bytes in a senderNonce (RFC 8894 section 3.2.1.5; M-25)."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pyscep import asn1, der
-from pyscep.cms_signed import ATTRIBUTE_NAMES
 from pyscep.inspection.elements import Element
+from pyscep.signed_attributes import ATTRIBUTE_NAMES
 
 _NAMES = {
     **ATTRIBUTE_NAMES,

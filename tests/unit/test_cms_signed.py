@@ -19,7 +19,6 @@ from pyscep.algorithms import (
 from pyscep.certificates import Certificate, Identity, parse_certificate
 from pyscep.cms_signed import (
     CertificateBag,
-    SignedAttributes,
     UnverifiedSignedData,
     VerifiedSignedData,
     degenerate,
@@ -42,6 +41,7 @@ from pyscep.errors import (
 from pyscep.identifiers import CertificateIdentifier
 from pyscep.keys import PrivateKey
 from pyscep.limits import Limits
+from pyscep.signed_attributes import SignedAttributes
 from tests.helpers import keys, tlv
 from tests.helpers.message_factory import SignedMessage, pss_identifier
 from tests.helpers.tlv import SignedDataParts
