@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from benchmarks.material import CIPHER, DAY, DIGEST, Material
-from pyscep.exchange import CrlQuery, ReplyRules, get_crl
+from pyscep.begin import get_crl
+from pyscep.exchange import CrlQuery, ReplyRules
 from pyscep.identifiers import IssuerAndSerialNumber
 from pyscep.limits import Limits
 from pyscep.messages import CertRep, PkiStatus

@@ -17,13 +17,14 @@ from pyscep.algorithms import (
     KeyEncryptionAlgorithm,
     SignatureAlgorithm,
 )
+from pyscep.begin import cert_poll, pkcs_req, renewal_req
 from pyscep.ca import CaCertificates, TrustedCa
 from pyscep.capabilities import Algorithms
 from pyscep.certificates import Certificate, Identity
 from pyscep.client import Client
 from pyscep.cms_signed import degenerate
 from pyscep.crypto import CryptoProvider, default_provider
-from pyscep.exchange import Exchange, cert_poll, pkcs_req, renewal_req
+from pyscep.exchange import Exchange
 from pyscep.handlers import static_challenge
 from pyscep.keys import PrivateKey
 from pyscep.memory_store import MemoryStore

@@ -10,6 +10,7 @@ from pyscep.algorithms import (
     KeyEncryptionAlgorithm,
     SignatureAlgorithm,
 )
+from pyscep.begin import cert_poll, get_cert, get_crl, pkcs_req, renewal_req
 from pyscep.ca import (
     CaCertificates,
     TrustedCa,
@@ -62,17 +63,7 @@ from pyscep.errors import (
     UsageError,
     WeakAlgorithm,
 )
-from pyscep.exchange import (
-    CertificateQuery,
-    CrlQuery,
-    Exchange,
-    ReplyRules,
-    cert_poll,
-    get_cert,
-    get_crl,
-    pkcs_req,
-    renewal_req,
-)
+from pyscep.exchange import CertificateQuery, CrlQuery, Exchange, ReplyRules
 from pyscep.extensions import (
     ExtendedKeyUsage,
     Extension,

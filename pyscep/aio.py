@@ -194,7 +194,7 @@ class AsyncClient:
     async def converse(
         self, conversation: Conversation[T], *, identity: Identity | None = None
     ) -> T:
-        """Send one message of :mod:`pyscep.exchange`, and judge the reply.
+        """Send one message of :mod:`pyscep.begin`, and judge the reply.
 
         See :meth:`pyscep.client.Client.converse`.
 

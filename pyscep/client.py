@@ -131,7 +131,7 @@ class Client:
         )
 
     def converse(self, conversation: Conversation[T]) -> T:
-        """Send one message of :mod:`pyscep.exchange`, and judge the reply.
+        """Send one message of :mod:`pyscep.begin`, and judge the reply.
 
         It is for who has to keep ``conversation.transaction`` before anything is sent, so that the
         answer can be asked for after a crash. See :meth:`pyscep.flows.Flows.converse`.

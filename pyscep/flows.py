@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from pyscep import exchange, http
+from pyscep import begin, http
 from pyscep.ca import (
     CaCertificates,
     TrustedCa,
@@ -175,13 +175,13 @@ class Flows:
         :param algorithms: if left out, GetCACaps is asked and its safe proposal taken; nothing
             below AES-128 and SHA-256 is ever chosen so.
         :raises DowngradeRefused: the server announces only less; give *algorithms* then.
-        :raises ScepError: see :func:`pyscep.exchange.pkcs_req` and
+        :raises ScepError: see :func:`pyscep.begin.pkcs_req` and
             :meth:`pyscep.exchange.Exchange.receive`.
 
         Source: RFC 8894 sections 2.3 and 4.3; C-02, G-02, W-01.
         """
         chosen = algorithms or (yield from self._propose())
-        begun = exchange.pkcs_req(
+        begun = begin.pkcs_req(
             csr,
             identity=identity,
             ca=ca,
@@ -207,7 +207,7 @@ class Flows:
             ``Renewal`` is announced, else PKCS_REQ.
         :raises UsageError: another message_type, or a self-signed identity.
         :raises DowngradeRefused: as in :meth:`enrol`.
-        :raises ScepError: see :func:`pyscep.exchange.renewal_req` and
+        :raises ScepError: see :func:`pyscep.begin.renewal_req` and
             :meth:`pyscep.exchange.Exchange.receive`.
 
         Source: RFC 8894 sections 2.3 and 2.5; C-12, C-28, W-07, W-12.
@@ -224,8 +224,8 @@ class Flows:
             usual = MessageType.RENEWAL_REQ if announced else MessageType.PKCS_REQ
             message_type = message_type or usual
         is_renewal_req = message_type is MessageType.RENEWAL_REQ
-        begin = exchange.renewal_req if is_renewal_req else exchange.pkcs_req
-        begun = begin(
+        make = begin.renewal_req if is_renewal_req else begin.pkcs_req
+        begun = make(
             csr,
             identity=identity,
             ca=ca,
@@ -246,12 +246,12 @@ class Flows:
         """Ask once what has become of a pending request.
 
         :param challenge_password: that of the request, if a key cannot decrypt.
-        :raises ScepError: see :func:`pyscep.exchange.cert_poll` and
+        :raises ScepError: see :func:`pyscep.begin.cert_poll` and
             :meth:`pyscep.exchange.Exchange.receive`.
 
         Source: RFC 8894 section 4.4; P-01, P-06, E-04.
         """
-        begun = exchange.cert_poll(
+        begun = begin.cert_poll(
             transaction,
             identity=identity,
             ca=ca,
@@ -271,13 +271,13 @@ class Flows:
     ) -> Flow[Success | Failure]:
         """Ask for a certificate by its serial number.
 
-        :raises ScepError: see :func:`pyscep.exchange.get_cert` and
+        :raises ScepError: see :func:`pyscep.begin.get_cert` and
             :meth:`pyscep.exchange.CertificateQuery.receive`.
 
         Source: RFC 8894 section 4.5; Q-01.
         """
         chosen = algorithms or (yield from self._propose())
-        begun = exchange.get_cert(
+        begun = begin.get_cert(
             identifier,
             identity=identity,
             ca=ca,
@@ -297,13 +297,13 @@ class Flows:
     ) -> Flow[CrlSuccess | Failure]:
         """Ask for the CRL that covers a certificate.
 
-        :raises ScepError: see :func:`pyscep.exchange.get_crl` and
+        :raises ScepError: see :func:`pyscep.begin.get_crl` and
             :meth:`pyscep.exchange.CrlQuery.receive`.
 
         Source: RFC 8894 section 4.6; Q-01, Q-05.
         """
         chosen = algorithms or (yield from self._propose())
-        begun = exchange.get_crl(
+        begun = begin.get_crl(
             identifier,
             identity=identity,
             ca=ca,

@@ -15,12 +15,7 @@ from enum import Enum
 from typing import NoReturn
 from urllib.parse import SplitResult, quote, urlsplit
 
-from pyscep.capabilities import (
-    NO_CAPABILITIES,
-    Capabilities,
-    HttpMethod,
-    parse_capabilities,
-)
+from pyscep.capabilities import NO_CAPABILITIES, Capabilities, HttpMethod, parse_capabilities
 from pyscep.errors import HttpError, UsageError
 from pyscep.limits import DEFAULT_LIMITS, Limits
 

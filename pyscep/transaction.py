@@ -201,7 +201,7 @@ class Pending:
     """
 
     transaction: Transaction
-    """What :func:`pyscep.exchange.cert_poll` needs; save it with ``to_json()``."""
+    """What :func:`pyscep.begin.cert_poll` needs; save it with ``to_json()``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,11 +23,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+from pyscep.begin import pkcs_req
 from pyscep.ca import CaCertificates
 from pyscep.cli.program import run
 from pyscep.cli.terminal import Terminal
 from pyscep.crypto.oscrypto_provider import OscryptoProvider
-from pyscep.exchange import pkcs_req
 from pyscep.handlers import static_challenge
 from pyscep.memory_store import MemoryStore
 from pyscep.pkcs10 import build_csr, self_signed_identity

@@ -18,12 +18,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
+from pyscep.begin import pkcs_req
 from pyscep.crypto import CryptoProvider
 from pyscep.crypto.key_files import KeyEncoding
 from pyscep.crypto.oscrypto_provider import OscryptoProvider
 from pyscep.crypto.pyca_provider import PycaProvider
 from pyscep.errors import DecryptionFailed
-from pyscep.exchange import pkcs_req
 from pyscep.testing import EphemeralCa
 from tests.helpers import exchanges, keys, responders
 from tests.helpers.message_factory import Envelope, reply_to, request

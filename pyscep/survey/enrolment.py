@@ -8,6 +8,7 @@ from typing import Union
 
 from pyscep import http
 from pyscep.algorithms import ContentEncryptionAlgorithm
+from pyscep.begin import cert_poll, get_cert, get_crl, pkcs_req
 from pyscep.ca import CaCertificates, TrustedCa
 from pyscep.capabilities import Algorithms, Capabilities, Capability, HttpMethod
 from pyscep.certificates import Certificate, Identity
@@ -20,16 +21,7 @@ from pyscep.errors import (
     TransactionMismatch,
     UnexpectedMessageType,
 )
-from pyscep.exchange import (
-    CertificateQuery,
-    CrlQuery,
-    Exchange,
-    ReplyRules,
-    cert_poll,
-    get_cert,
-    get_crl,
-    pkcs_req,
-)
+from pyscep.exchange import CertificateQuery, CrlQuery, Exchange, ReplyRules
 from pyscep.flows import Transport
 from pyscep.identifiers import IssuerAndSerialNumber
 from pyscep.inspection import Inspection, Level, inspect

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from pyscep.algorithms import DigestAlgorithm, KeyType
+from pyscep.begin import cert_poll, pkcs_req, renewal_req
 from pyscep.ca import CaCertificates
 from pyscep.capabilities import Algorithms, Capability, HttpMethod
 from pyscep.certificates import Certificate
-from pyscep.exchange import cert_poll, pkcs_req, renewal_req
 from pyscep.extensions import KeyUsage
 from pyscep.handlers import ApprovalHandler
 from pyscep.http import HttpRequest

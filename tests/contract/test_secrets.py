@@ -17,6 +17,7 @@ import pytest
 
 from pyscep import der, pkcs10
 from pyscep.aio import AsyncClient
+from pyscep.begin import cert_poll, get_cert, pkcs_req
 from pyscep.ca import TrustedCa
 from pyscep.capabilities import Algorithms
 from pyscep.client import Client
@@ -25,7 +26,7 @@ from pyscep.crypto.oscrypto_provider import OscryptoProvider
 from pyscep.crypto.pkcs12 import Pkcs12
 from pyscep.crypto.pyca_provider import PycaProvider
 from pyscep.errors import ScepError, TransportError, UsageError
-from pyscep.exchange import Exchange, cert_poll, get_cert, pkcs_req
+from pyscep.exchange import Exchange
 from pyscep.handlers import ApprovalHandler, static_challenge
 from pyscep.http import HttpRequest, HttpResponse
 from pyscep.identifiers import IssuerAndSerialNumber

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Union
 
 from pyscep.algorithms import ContentEncryptionAlgorithm
+from pyscep.begin import get_cert, get_crl, pkcs_req
 from pyscep.ca import parse_ca_certificates, parse_next_ca_certificates
 from pyscep.capabilities import ScepStandardPolicy, format_capabilities, parse_capabilities
 from pyscep.certificates import Certificate, Identity, build_chain, parse_certificate
@@ -25,7 +26,7 @@ from pyscep.crypto import CryptoProvider, default_provider
 from pyscep.crypto.oscrypto_provider import OscryptoProvider
 from pyscep.crypto.pyca_provider import PycaProvider
 from pyscep.errors import DecryptionFailed, ScepError, SignatureInvalid
-from pyscep.exchange import CertificateQuery, CrlQuery, Exchange, get_cert, get_crl, pkcs_req
+from pyscep.exchange import CertificateQuery, CrlQuery, Exchange
 from pyscep.extensions import (
     find,
     parse_general_name,

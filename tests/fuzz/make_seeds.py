@@ -15,11 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
 
 from pyscep.algorithms import ContentEncryptionAlgorithm, DigestAlgorithm
+from pyscep.begin import cert_poll, pkcs_req, renewal_req
 from pyscep.capabilities import Algorithms, HttpMethod
 from pyscep.cms_signed import degenerate
 from pyscep.crypto.key_files import KeyEncoding, KeyFormat, encrypt_pkcs8
 from pyscep.crypto.oscrypto_provider import OscryptoProvider
-from pyscep.exchange import cert_poll, pkcs_req, renewal_req
 from pyscep.extensions import GeneralName, microsoft_template
 from pyscep.http import HttpRequest, pki_operation
 from pyscep.pkcs10 import build_csr

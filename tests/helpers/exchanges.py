@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from pyscep.begin import pkcs_req
 from pyscep.ca import CaCertificates, TrustedCa
-from pyscep.exchange import DEFAULT_RULES, Exchange, ReplyRules, pkcs_req
+from pyscep.exchange import DEFAULT_RULES, Exchange, ReplyRules
 from pyscep.pkcs10 import CertificationRequest, build_csr
 from tests.helpers import keys
 

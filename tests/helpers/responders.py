@@ -7,11 +7,12 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from pyscep.begin import pkcs_req
 from pyscep.ca import CaCertificates, TrustedCa
 from pyscep.capabilities import Algorithms
 from pyscep.certificates import Identity
 from pyscep.client import Client
-from pyscep.exchange import Exchange, pkcs_req
+from pyscep.exchange import Exchange
 from pyscep.extensions import Extension
 from pyscep.handlers import Issue, static_challenge
 from pyscep.memory_store import MemoryStore

@@ -17,7 +17,7 @@ from pyscep.capabilities import Algorithms
 from pyscep.certificates import Certificate, Identity, parse_certificate
 from pyscep.crypto import CryptoProvider
 from pyscep.crypto.pyca_provider import PycaProvider
-from pyscep.exchange import CertificateQuery, CrlQuery, Exchange, ReplyRules, _Sent
+from pyscep.exchange import CertificateQuery, CrlQuery, Exchange, ReplyRules, Sent
 from pyscep.handlers import ApprovalHandler, static_challenge
 from pyscep.http import HttpRequest, HttpResponse
 from pyscep.identifiers import IssuerAndSerialNumber
@@ -140,7 +140,7 @@ class VectorDirectory:
 
     def sent(
         self, authority: str, asked: dict[str, Any], answers: dict[str, Any], *, allow: list[str]
-    ) -> _Sent:
+    ) -> Sent:
         """Return what the client remembers of its request."""
         identity = self.identity(answers["signer"])
         ca = self.trusted_ca(authority)
@@ -148,7 +148,7 @@ class VectorDirectory:
         subject = identity.certificate.subject
         ciphers = [ContentEncryptionAlgorithm[n] for n in allow if n.endswith("_CBC")]
         lowest = DigestAlgorithm.SHA1 if "SHA1" in allow else DigestAlgorithm.SHA256
-        return _Sent(
+        return Sent(
             message=b"",
             transaction=Transaction(
                 transaction_id=answers["transaction_id"],

@@ -11,12 +11,12 @@ import pytest
 from asn1crypto import pem
 
 from pyscep.algorithms import ContentEncryptionAlgorithm, DigestAlgorithm
+from pyscep.begin import pkcs_req
 from pyscep.ca import CaCertificates
 from pyscep.certificates import Identity, parse_certificate, parse_certificates
 from pyscep.challenges import OneTimeChallenges
 from pyscep.cms_enveloped import parse_enveloped_data
 from pyscep.cms_signed import parse_degenerate
-from pyscep.exchange import pkcs_req
 from pyscep.handlers import ApprovalHandler, EnrolmentRequest
 from pyscep.messages import FailInfo, MessageType, PkiStatus
 from pyscep.pkcs10 import build_csr, self_signed_identity

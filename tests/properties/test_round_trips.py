@@ -9,9 +9,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pyscep.algorithms import ContentEncryptionAlgorithm, DigestAlgorithm
+from pyscep.begin import pkcs_req
 from pyscep.capabilities import Algorithms
 from pyscep.cms_enveloped import envelop, parse_enveloped_data
-from pyscep.exchange import pkcs_req
 from pyscep.extensions import GeneralName
 from pyscep.messages import PKCSReq, parse_request
 from pyscep.names import build_name, parse_name

@@ -18,11 +18,12 @@ from pathlib import Path
 
 import pytest
 
+from pyscep.begin import cert_poll, pkcs_req
 from pyscep.ca import CaCertificates, TrustedCa
 from pyscep.capabilities import HttpMethod
 from pyscep.certificates import Certificate
 from pyscep.errors import HttpError, TransportError
-from pyscep.exchange import Exchange, cert_poll, pkcs_req
+from pyscep.exchange import Exchange
 from pyscep.http import parse_pki_operation, pki_operation
 from pyscep.identifiers import IssuerAndSerialNumber
 from pyscep.pkcs10 import build_csr, self_signed_identity

@@ -10,10 +10,10 @@ from dataclasses import replace
 
 import pytest
 
+from pyscep.begin import renewal_req
 from pyscep.certificates import Identity, parse_certificate
 from pyscep.cms_enveloped import parse_enveloped_data
 from pyscep.errors import DecryptionFailed, MessageError
-from pyscep.exchange import renewal_req
 from pyscep.pki_message import parse_pki_message
 from pyscep.transaction import require_success
 from tests.helpers import keys, responders

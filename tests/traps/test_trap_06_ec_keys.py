@@ -14,10 +14,11 @@ from dataclasses import replace
 
 import pytest
 
+from pyscep.begin import cert_poll, get_cert, get_crl, pkcs_req, renewal_req
 from pyscep.cms_enveloped import KeyTransRecipient, OtherRecipient, RecipientKind
 from pyscep.cms_password import PasswordRecipient
 from pyscep.errors import KeyCapabilityError, MessageError, UnsupportedError
-from pyscep.exchange import Exchange, cert_poll, get_cert, get_crl, pkcs_req, renewal_req
+from pyscep.exchange import Exchange
 from pyscep.handlers import static_challenge
 from pyscep.identifiers import IssuerAndSerialNumber
 from pyscep.messages import FailInfo

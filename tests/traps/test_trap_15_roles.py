@@ -11,10 +11,10 @@ from dataclasses import replace
 
 import pytest
 
+from pyscep.begin import pkcs_req
 from pyscep.ca import CaCertificates
 from pyscep.certificates import Identity
 from pyscep.errors import MessageError
-from pyscep.exchange import pkcs_req
 from pyscep.names import Name
 from pyscep.pki_message import parse_pki_message
 from tests.helpers import keys

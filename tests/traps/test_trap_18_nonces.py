@@ -11,8 +11,9 @@ from collections.abc import Callable
 import pytest
 
 from pyscep.algorithms import ContentEncryptionAlgorithm, DigestAlgorithm
+from pyscep.begin import cert_poll
 from pyscep.errors import LimitExceeded, MissingAttribute, NonceMismatch
-from pyscep.exchange import Exchange, cert_poll
+from pyscep.exchange import Exchange
 from pyscep.messages import CertRep, FailInfo, PkiStatus
 from pyscep.pki_message import encode_cert_rep, parse_pki_message
 from pyscep.transaction import Pending

@@ -11,9 +11,10 @@ from dataclasses import replace
 import pytest
 
 from pyscep.algorithms import KeyEncryptionAlgorithm
+from pyscep.begin import pkcs_req
 from pyscep.certificates import Identity
 from pyscep.errors import ScepError, SignatureInvalid
-from pyscep.exchange import Exchange, pkcs_req
+from pyscep.exchange import Exchange
 from pyscep.http import HttpResponse, parse_pki_operation
 from pyscep.keys import PrivateKey
 from pyscep.messages import PkiStatus

@@ -11,8 +11,9 @@ from datetime import timedelta
 
 import pytest
 
+from pyscep.begin import cert_poll
 from pyscep.certificates import Identity
-from pyscep.exchange import Exchange, cert_poll
+from pyscep.exchange import Exchange
 from pyscep.handlers import ApprovalHandler
 from pyscep.messages import FailInfo
 from pyscep.names import build_name

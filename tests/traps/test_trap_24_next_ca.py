@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from pyscep.algorithms import SignatureAlgorithm
+from pyscep.begin import pkcs_req
 from pyscep.ca import CaCertificates, TrustedCa, parse_next_ca_certificates
 from pyscep.certificates import Certificate, Identity, parse_certificate
 from pyscep.errors import (
@@ -24,7 +25,6 @@ from pyscep.errors import (
     UntrustedCa,
     WeakAlgorithm,
 )
-from pyscep.exchange import pkcs_req
 from pyscep.limits import Limits
 from pyscep.pki_message import parse_pki_message
 from tests.helpers import keys

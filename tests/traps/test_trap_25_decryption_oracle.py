@@ -14,13 +14,13 @@ from dataclasses import replace
 import pytest
 
 from pyscep.algorithms import ContentEncryptionAlgorithm, KeyEncryptionAlgorithm
+from pyscep.begin import pkcs_req
 from pyscep.certificates import Identity
 from pyscep.cms_enveloped import KeyTransRecipient, parse_enveloped_data
 from pyscep.crypto import CryptoProvider
 from pyscep.crypto.oscrypto_provider import OscryptoProvider
 from pyscep.crypto.pyca_provider import PycaProvider
 from pyscep.errors import DecodeError, DecryptionFailed
-from pyscep.exchange import pkcs_req
 from pyscep.handlers import ApprovalHandler, static_challenge
 from pyscep.http import HttpRequest
 from pyscep.pkcs10 import parse_csr

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from pyscep.algorithms import DigestAlgorithm, KeyType
+from pyscep.begin import pkcs_req
 from pyscep.ca import CaCertificates, TrustedCa
 from pyscep.capabilities import Algorithms
 from pyscep.certificates import Certificate, build_chain
 from pyscep.crl import parse_crl
 from pyscep.errors import UntrustedCa, UsageError
-from pyscep.exchange import pkcs_req
 from pyscep.extensions import KeyUsage
 from pyscep.handlers import Issue, static_challenge
 from pyscep.identifiers import IssuerAndSerialNumber

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pyscep.algorithms import ContentEncryptionAlgorithm, DigestAlgorithm
+from pyscep.begin import cert_poll, get_cert, get_crl, pkcs_req, renewal_req
 from pyscep.ca import CaCertificates, TrustedCa
 from pyscep.capabilities import Algorithms
 from pyscep.certificates import Identity
@@ -27,15 +28,7 @@ from pyscep.errors import (
     UsageError,
     WeakAlgorithm,
 )
-from pyscep.exchange import (
-    Exchange,
-    ReplyRules,
-    cert_poll,
-    get_cert,
-    get_crl,
-    pkcs_req,
-    renewal_req,
-)
+from pyscep.exchange import Exchange, ReplyRules
 from pyscep.handlers import Issue
 from pyscep.identifiers import IssuerAndSerialNumber
 from pyscep.limits import Limits

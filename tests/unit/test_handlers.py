@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from pyscep.begin import pkcs_req, renewal_req
 from pyscep.certificates import Identity, parse_certificate
 from pyscep.challenges import OneTimeChallenges
 from pyscep.errors import HttpError, TransportError, UnsupportedError, UsageError
-from pyscep.exchange import pkcs_req, renewal_req
 from pyscep.handlers import (
     ApprovalHandler,
     ChallengeHandler,

@@ -14,12 +14,13 @@ import pytest
 import pyscep
 from pyscep import asn1
 from pyscep.algorithms import ContentEncryptionAlgorithm, DigestAlgorithm, KeyEncryptionAlgorithm
+from pyscep.begin import get_cert, get_crl, pkcs_req
 from pyscep.ca import TrustedCa
 from pyscep.capabilities import Algorithms, HttpMethod
 from pyscep.certificates import Identity
 from pyscep.client import Client
 from pyscep.errors import HttpError, UsageError
-from pyscep.exchange import DEFAULT_RULES, ReplyRules, get_cert, get_crl, pkcs_req
+from pyscep.exchange import DEFAULT_RULES, ReplyRules
 from pyscep.handlers import ApprovalHandler, static_challenge
 from pyscep.http import HttpRequest, HttpResponse, pki_operation
 from pyscep.identifiers import IssuerAndSerialNumber

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from pyscep.begin import pkcs_req, renewal_req
 from pyscep.certificates import Certificate
 from pyscep.errors import StoreError
-from pyscep.exchange import Exchange, pkcs_req, renewal_req
+from pyscep.exchange import Exchange
 from pyscep.handlers import ApprovalHandler, Defer, EnrolmentRequest, Issue, SignerTrust
 from pyscep.http import HttpRequest
 from pyscep.identifiers import IssuerAndSerialNumber

@@ -14,11 +14,12 @@ import pytest
 
 from pyscep import http
 from pyscep.algorithms import ContentEncryptionAlgorithm, DigestAlgorithm
+from pyscep.begin import cert_poll, get_cert, get_crl, pkcs_req, renewal_req
 from pyscep.ca import CaCertificates, parse_ca_certificates
 from pyscep.capabilities import Algorithms, Capability, parse_capabilities
 from pyscep.certificates import Certificate, Identity
 from pyscep.errors import SignatureInvalid, StoreError, UsageError
-from pyscep.exchange import Exchange, cert_poll, get_cert, get_crl, pkcs_req, renewal_req
+from pyscep.exchange import Exchange
 from pyscep.extensions import (
     ExtendedKeyUsage,
     Extension,

@@ -13,9 +13,10 @@ from urllib.parse import quote
 import pytest
 
 from pyscep.algorithms import ContentEncryptionAlgorithm, DigestAlgorithm
+from pyscep.begin import pkcs_req
 from pyscep.capabilities import Algorithms
 from pyscep.errors import TransportError
-from pyscep.exchange import Exchange, pkcs_req
+from pyscep.exchange import Exchange
 from pyscep.http import HttpRequest, HttpResponse
 from pyscep.limits import Limits
 from pyscep.pkcs10 import build_csr
