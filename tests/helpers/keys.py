@@ -10,6 +10,8 @@ import functools
 from collections.abc import Iterable
 from datetime import datetime, timezone
 
+import pytest
+
 from pyscep import extensions
 from pyscep.algorithms import DigestAlgorithm
 from pyscep.certificates import Identity, key_identifier_of
@@ -34,6 +36,19 @@ EVERYTHING = SIGN_AND_ENCRYPT | CERT_SIGN
 def provider() -> CryptoProvider:
     """Return pyscep's default provider, loaded once."""
     return default_provider()
+
+
+PROVIDERS = ("oscrypto", "cryptography")
+
+
+def provider_named(name: str) -> CryptoProvider:
+    """Return a provider of these names; without the extra that it needs, the test is skipped."""
+    if name == "oscrypto":
+        return provider()
+    pytest.importorskip("cryptography", reason="the extra [cryptography] is not installed")
+    from pyscep.crypto.pyca_provider import PycaProvider  # an extra
+
+    return PycaProvider()
 
 
 def rsa(number: int = 0, *, bits: int = 2048) -> PrivateKey:

@@ -1,6 +1,6 @@
 """PasswordRecipientInfo by an encoder of its own, legal and illegal, field by field.
 
-Nothing of pyscep has a part in it: hashlib derives, and cryptography's bare CBC wraps (RFC 3211).
+Nothing of pyscep has a part in it: hashlib derives, and oscrypto's bare CBC wraps (RFC 3211).
 """
 
 from __future__ import annotations
@@ -8,8 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-
+from pyscep.crypto.oscrypto_loader import load_oscrypto
 from tests.helpers import tlv
 
 PASSWORD = "a challenge that nobody guesses"
@@ -28,9 +27,10 @@ CONTENT_KEY = bytes(range(16))
 
 def cbc(key: bytes, iv: bytes, blocks: bytes, *, decrypt: bool = False) -> bytes:
     """Go over whole blocks with AES-CBC, without padding."""
-    cipher = Cipher(algorithms.AES(key), modes.CBC(iv))
-    step = cipher.decryptor() if decrypt else cipher.encryptor()
-    return step.update(blocks) + step.finalize()
+    symmetric = load_oscrypto().symmetric
+    if decrypt:
+        return bytes(symmetric.aes_cbc_no_padding_decrypt(key, blocks, iv))
+    return bytes(symmetric.aes_cbc_no_padding_encrypt(key, blocks, iv)[1])
 
 
 @dataclass(frozen=True, kw_only=True)

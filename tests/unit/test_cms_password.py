@@ -27,7 +27,6 @@ from pyscep.cms_password import (
     password_recipient_info,
 )
 from pyscep.crypto.oscrypto_provider import OscryptoProvider
-from pyscep.crypto.pyca_provider import PycaProvider
 from pyscep.errors import (
     DecodeError,
     DecryptionFailed,
@@ -136,12 +135,13 @@ def test_every_part_of_what_is_written(password: str) -> None:
 
 
 @pytest.mark.conforms("E-10", "E-11", "E-23")
-@pytest.mark.parametrize("provider", [OscryptoProvider(), PycaProvider()], ids=lambda p: p.name)
+@pytest.mark.parametrize("provider_name", keys.PROVIDERS)
 @pytest.mark.parametrize("cipher", [*AES, DES3])
 @pytest.mark.parametrize("content", [b"", b"x" * 15, b"x" * 16, b"x" * 1000])
 def test_what_is_written_is_read(
-    content: bytes, cipher: ContentEncryptionAlgorithm, provider: OscryptoProvider | PycaProvider
+    content: bytes, cipher: ContentEncryptionAlgorithm, provider_name: str
 ) -> None:
+    provider = keys.provider_named(provider_name)
     octets = envelop(
         content,
         recipient=EC,
