@@ -168,7 +168,11 @@ class Sent:
             fail_info_value=value,
             fail_info_text=reply.fail_info_text,
             hresult=reply.hresult,
-            explanation=explain_fail_info(value, renewal=self.transaction.renewal),
+            explanation=explain_fail_info(
+                value,
+                message_type=self.transaction.message_type,
+                renewal=self.transaction.renewal,
+            ),
             transaction=self.ended(PkiStatus.FAILURE),
         )
 

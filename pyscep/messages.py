@@ -248,6 +248,8 @@ def _parse_identifier(octets: bytes, limits: Limits) -> IssuerAndSerialNumber:
 class _Explanation:
     enrolment: str
     renewal: str
+    query: str
+    """With the place of what was asked for."""
 
 
 _EXPLANATIONS = {
@@ -260,6 +262,10 @@ _EXPLANATIONS = {
             "The server does not accept an algorithm of the renewal request, or the key of the old "
             "certificate is of a size it no longer allows; choose other algorithms or enrol anew."
         ),
+        query=(
+            "The server does not accept an algorithm of the query for a {what}; ask GetCACaps what "
+            "it supports and choose cipher and digest accordingly (3DES and SHA-1 for old servers)."
+        ),
     ),
     FailInfo.BAD_MESSAGE_CHECK: _Explanation(
         enrolment=(
@@ -269,6 +275,10 @@ _EXPLANATIONS = {
         renewal=(
             "The server could not verify the renewal request; most often it does not know, or no "
             "longer trusts, the certificate that signed it, or the CA certificates are outdated."
+        ),
+        query=(
+            "The server could not verify or decrypt the query for a {what}; most often it does not "
+            "know the certificate that signed it, or the CA certificates are outdated."
         ),
     ),
     FailInfo.BAD_REQUEST: _Explanation(
@@ -281,6 +291,10 @@ _EXPLANATIONS = {
             "The transaction is either not permitted or not supported during SCEP renewal; the "
             "challenge password might be incorrect, or the server wants a fresh enrolment instead."
         ),
+        query=(
+            "The query for a {what} is not permitted or not supported; many servers do not answer "
+            "such queries at all, and others only to holders of a certificate of the CA."
+        ),
     ),
     FailInfo.BAD_TIME: _Explanation(
         enrolment=(
@@ -291,6 +305,10 @@ _EXPLANATIONS = {
             "The server finds the time in the renewal request too far from its own, or the old "
             "certificate not valid now; set this device's clock."
         ),
+        query=(
+            "The server finds the time in the query for a {what} too far from its own, or the "
+            "certificate that signed it not valid now; set this device's clock."
+        ),
     ),
     FailInfo.BAD_CERT_ID: _Explanation(
         enrolment=(
@@ -298,31 +316,45 @@ _EXPLANATIONS = {
             "may have been forgotten: start a new enrolment."
         ),
         renewal=("The server does not know the certificate to renew; start a new enrolment."),
+        query=(
+            "The server has no {what} for this issuer and serial number, or does not give it to "
+            "whoever signed the query; take both as they stand in the certificate."
+        ),
     ),
 }
 
 
-def explain_fail_info(fail_info: int | None, *, renewal: bool) -> str:
+_QUERIES = {MessageType.GET_CERT: "certificate", MessageType.GET_CRL: "CRL"}
+
+
+def explain_fail_info(
+    fail_info: int | None, *, message_type: MessageType, renewal: bool = False
+) -> str:
     """Return one sentence or two on the likely cause of a FAILURE, for an operator.
 
     :param fail_info: the wire value; ``None`` if the server gave none.
+    :param message_type: what was refused.
     :param renewal: whether an existing certificate was to be renewed.
 
     Source: RFC 8894 section 3.2.1.4; M-23, A-08, V-02.
     """
+    asked = _QUERIES.get(message_type)
     try:
         explanation = _EXPLANATIONS[FailInfo(fail_info)]
     except ValueError:
-        return _explain_unknown(fail_info, "renewal" if renewal else "enrolment")
+        return _explain_unknown(fail_info, asked, renewal=renewal)
+    if asked is not None:
+        return explanation.query.format(what=asked)
     return explanation.renewal if renewal else explanation.enrolment
 
 
-def _explain_unknown(fail_info: int | None, what: str) -> str:
+def _explain_unknown(fail_info: int | None, asked: str | None, *, renewal: bool) -> str:
+    request = "renewal" if renewal else "enrolment"
+    what = request if asked is None else f"query for a {asked}"
     if fail_info is None:
-        return (
-            f"The server refused the {what} without giving a reason; its log has to tell. A wrong "
-            "challenge password is the most frequent one."
-        )
+        text = f"The server refused the {what} without giving a reason; its log has to tell."
+        likely = " A wrong challenge password is the most frequent one."
+        return text if asked is not None else f"{text}{likely}"
     return (
         f"The server gave a reason that RFC 8894 does not have ({fail_info}) for refusing the "
         f"{what}; its log has to tell."

@@ -220,7 +220,7 @@ class Failure:
     hresult: int | None
     """The HRESULT of NDES, if it sent one."""
     explanation: str
-    """The likely cause in a sentence or two, distinct for enrolment and renewal."""
+    """The likely cause in a sentence or two, distinct for enrolment, renewal and query."""
     transaction: Transaction
     """The transaction, now ended."""
 

@@ -63,7 +63,9 @@ def test_every_refusal_is_told_apart_and_named(fail_info: pyscep.FailInfo | None
             fail_info_text="ask\nPat",
             hresult=None,
             explanation=pyscep.messages.explain_fail_info(
-                fail_info.value if fail_info else None, renewal=renewal
+                fail_info.value if fail_info else None,
+                message_type=pyscep.MessageType.PKCS_REQ,
+                renewal=renewal,
             ),
             transaction=responders.begin(responders.new_responder()).transaction,
         )

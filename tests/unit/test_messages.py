@@ -266,28 +266,57 @@ def test_other_contents_of_a_success_are_refused(encoded: bytes) -> None:
 # --------------------------------------------------------------------------------- words for people
 
 
+OCCASIONS = [
+    (MessageType.PKCS_REQ, False),
+    (MessageType.PKCS_REQ, True),
+    (MessageType.GET_CERT, False),
+    (MessageType.GET_CRL, False),
+]
+
+
 @pytest.mark.conforms("A-08", "M-23", "M-24")
 @pytest.mark.parametrize("fail_info", [0, 1, 2, 3, 4, 7, None])
 def test_explanations(fail_info: int | None) -> None:
-    enrolment = explain_fail_info(fail_info, renewal=False)
-    renewal = explain_fail_info(fail_info, renewal=True)
+    texts = {
+        explain_fail_info(fail_info, message_type=message_type, renewal=renewal)
+        for message_type, renewal in OCCASIONS
+    }
 
-    assert enrolment != renewal
-    for text in (enrolment, renewal):
+    assert len(texts) == len(OCCASIONS)
+    for text in texts:
         assert text[0].isupper()
         assert text.endswith(".")
+        assert "{" not in text
+
+
+@pytest.mark.conforms("M-23", "Q-03")
+@pytest.mark.parametrize("fail_info", [0, 1, 2, 3, 4, 7, None])
+@pytest.mark.parametrize(
+    ("message_type", "asked"),
+    [(MessageType.GET_CERT, "certificate"), (MessageType.GET_CRL, "CRL")],
+)
+def test_a_query_is_explained_as_one(
+    message_type: MessageType, asked: str, fail_info: int | None
+) -> None:
+    """There is neither a challenge password nor an enrolment to start again."""
+    text = explain_fail_info(fail_info, message_type=message_type)
+    assert asked in text
+    for word in ("enrol", "renew", "challenge", "transaction"):
+        assert word not in text
 
 
 def test_unknown_reason_is_named() -> None:
-    assert "(7)" in explain_fail_info(7, renewal=False)
-    assert "without giving a reason" in explain_fail_info(None, renewal=True)
+    assert "(7)" in explain_fail_info(7, message_type=MessageType.PKCS_REQ)
+    refused = explain_fail_info(None, message_type=MessageType.RENEWAL_REQ, renewal=True)
+    assert "without giving a reason" in refused
 
 
 @pytest.mark.conforms("V-02")
 def test_explanations_name_the_challenge_password() -> None:
     """Wrong, it is answered with either of these, depending on the server."""
     for fail_info in (FailInfo.BAD_MESSAGE_CHECK, FailInfo.BAD_REQUEST):
-        assert "challenge password" in explain_fail_info(fail_info.value, renewal=False)
+        text = explain_fail_info(fail_info.value, message_type=MessageType.PKCS_REQ)
+        assert "challenge password" in text
 
 
 def test_names_are_no_secret_but_certificates_stay_short() -> None:

@@ -857,7 +857,9 @@ class TestQueries:
                 assert isinstance(reply, Success)
                 assert reply.certificate == issued
             else:
-                assert fail_info(reply) is FailInfo.BAD_CERT_ID
+                assert isinstance(reply, Failure)
+                assert reply.fail_info is FailInfo.BAD_CERT_ID
+                assert reply.explanation.startswith("The server has no certificate for this")
 
     @pytest.mark.conforms("S-26")
     def test_who_may_ask_is_the_callers_policy(self) -> None:
@@ -899,7 +901,10 @@ class TestQueries:
             identity=certified(),
             ca=trust(responder),
         )
-        assert fail_info(query.receive(responder.answer(query.message))) is FailInfo.BAD_CERT_ID
+        reply = query.receive(responder.answer(query.message))
+        assert isinstance(reply, Failure)
+        assert reply.fail_info is FailInfo.BAD_CERT_ID
+        assert reply.explanation.startswith("The server has no CRL for this issuer")
 
 
 class TestChallengesThatEncrypt:
