@@ -27,6 +27,7 @@ with which value, and what to do about it; the facts are attributes, so nobody h
     ├─ UnsupportedError            legal, but this provider or version cannot
     ├─ ProviderUnavailable         no cryptographic library could be loaded
     ├─ StoreError                  what a responder remembers cannot be read or written
+    │  └─ TooManyPending           no further request may wait for a decision
     ├─ TransportError              the network, not the protocol
     ├─ RequestRefused              a FAILURE, for callers of require_success()
     └─ RequestPending              a PENDING, for callers of require_success()
@@ -312,6 +313,20 @@ class StoreError(ScepError):
     """What a responder remembers cannot be read or written; nothing was changed."""
 
     http_status_hint: ClassVar[int] = 503
+
+
+class TooManyPending(StoreError):
+    """As many requests wait for a decision as may; the client is told to try again later.
+
+    :param maximum: how many may.
+    """
+
+    def __init__(self, *, maximum: int) -> None:
+        super().__init__(
+            f"No further request may wait for a decision, as maximum_pending is {maximum}; decide "
+            "about those that wait, or raise it."
+        )
+        self.maximum = maximum
 
 
 class TransportError(ScepError):

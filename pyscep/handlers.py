@@ -81,7 +81,10 @@ class Observer(Protocol):
         """
 
     def failed(self, reason: str) -> None:
-        """Hear that the CA could not issue it."""
+        """Hear that the CA could not issue it.
+
+        :param reason: the text of a ScepError, or the name of another error's class.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +207,8 @@ class ApprovalHandler:
 
     handler: RequestHandler | None = None
     """Asked first, if there is one; what it would issue, waits. Without one, everybody who reaches
-    the server can add to what waits, as often as they like."""
+    the server can add to what waits, until nobody else may
+    (:attr:`pyscep.responder.Responder.maximum_pending`)."""
 
     def decide(self, request: EnrolmentRequest) -> Decision:
         """See :meth:`RequestHandler.decide`."""

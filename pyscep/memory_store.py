@@ -6,10 +6,10 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from pyscep.errors import ChallengeReused
+from pyscep.errors import ChallengeReused, TooManyPending
 from pyscep.identifiers import IssuerAndSerialNumber
 from pyscep.names import Name
-from pyscep.store import Record, RecordStatus
+from pyscep.store import Record, RecordStatus, begins_to_wait
 
 
 class MemoryStore:
@@ -18,13 +18,18 @@ class MemoryStore:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._records: dict[str, Record] = {}
+        self._waiting: set[str] = set()
         self._certificates: dict[tuple[bytes, int], bytes] = {}
         self._consumed: set[bytes] = set()
         self._revoked: dict[bytes, dict[int, datetime]] = {}
         self._crl_numbers: dict[bytes, int] = {}
 
     def update(
-        self, transaction_id: str, change: Callable[[Record | None], Record | None]
+        self,
+        transaction_id: str,
+        change: Callable[[Record | None], Record | None],
+        *,
+        maximum_pending: int | None = None,
     ) -> Record | None:
         """See :meth:`pyscep.store.Store.update`."""
         with self._lock:
@@ -32,11 +37,21 @@ class MemoryStore:
             new = change(present)
             if new is None:
                 return present
+            if (
+                maximum_pending is not None
+                and begins_to_wait(present, new)
+                and len(self._waiting) >= maximum_pending
+            ):
+                raise TooManyPending(maximum=maximum_pending)
             if new.consumed is not None and (present is None or present.consumed != new.consumed):
                 if new.consumed in self._consumed:
                     raise ChallengeReused
                 self._consumed.add(new.consumed)
             self._records[transaction_id] = new
+            if new.status is RecordStatus.PENDING:
+                self._waiting.add(transaction_id)
+            else:
+                self._waiting.discard(transaction_id)
             if new.certificate is not None and new.identifier is not None:
                 key = (new.identifier.issuer.der, new.identifier.serial_number)
                 self._certificates[key] = new.certificate
@@ -67,7 +82,7 @@ class MemoryStore:
     def pending(self) -> tuple[Record, ...]:
         """See :meth:`pyscep.store.Store.pending`."""
         with self._lock:
-            waiting = (r for r in self._records.values() if r.status is RecordStatus.PENDING)
+            waiting = (self._records[transaction_id] for transaction_id in self._waiting)
             return tuple(sorted(waiting, key=lambda record: record.updated))
 
     def forget(self, before: datetime) -> int:

@@ -32,6 +32,7 @@ from pyscep.errors import (
     DecryptionFailed,
     ScepError,
     SecurityError,
+    TooManyPending,
     UnsupportedError,
     UsageError,
     WeakAlgorithm,
@@ -51,9 +52,21 @@ from pyscep.pkcs10 import CertificationRequest, parse_csr
 from pyscep.pki_message import VerifiedMessage
 from pyscep.store import Record, RecordStatus, Store
 
+MAXIMUM_PENDING = 1000
+"""How many requests may wait for a decision unless told otherwise; each takes the room of a
+certification request, which can be as large as ``Limits.message_size``."""
+
 
 class Authority(Protocol):
-    """A CA as a responder needs it."""
+    """A CA as a responder needs it.
+
+    If one of its members raises, nothing is issued and nothing is recorded, so the client may send
+    the same request again. A ProtocolError, SecurityError, UnsupportedError, KeyCapabilityError or
+    TransportError becomes a FAILURE; any other ScepError becomes an HTTP error of its
+    ``http_status_hint``. Everything else, such as an OSError, is no answer of SCEP: it leaves
+    :meth:`Responder.handle <pyscep.responder.Responder.handle>` as it is, for the log of the server
+    that has called it, which answers with HTTP status 500.
+    """
 
     @property
     def issuer(self) -> Certificate:
@@ -130,6 +143,8 @@ class Registrar:
     """The smallest RSA key that is certified (R-12)."""
     transaction_lifetime: timedelta
     """When an ended transaction is forgotten (X-09)."""
+    maximum_pending: int = MAXIMUM_PENDING
+    """How many requests may wait for a decision; the next one is refused (A-16)."""
     send_chain: bool
     """Whether SUCCESS carries the CA's chain after the certificate (A-03, A-04)."""
     limits: Limits
@@ -244,9 +259,15 @@ class Registrar:
         except ChallengeReused:
             self.on_reuse(request)
             raise
-        except ScepError as error:
+        except TooManyPending:
+            # What the operator could do about it is not for the client.
+            text = "Too many requests wait for a decision already; try again later."
+            return failure(FailInfo.BAD_REQUEST, text)
+        except Exception as error:
             if isinstance(decision, Issue) and decision.observer is not None:
-                decision.observer.failed(str(error))
+                # Of an error that is not ours, nobody knows what its text would give away.
+                known = isinstance(error, ScepError)
+                decision.observer.failed(str(error) if known else type(error).__name__)
             raise
         if not record.confirmed and isinstance(decision, Issue) and _is_same(request, record):
             record = self._confirm(record, decision)
@@ -274,7 +295,9 @@ class Registrar:
                 return record
             return self._issue(record, request.csr, decision)
 
-        record = self.store.update(request.transaction_id, change)
+        record = self.store.update(
+            request.transaction_id, change, maximum_pending=self.maximum_pending
+        )
         assert record is not None  # noqa: S101  # change returns one where there is none
         return record
 

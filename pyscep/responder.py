@@ -63,6 +63,7 @@ from pyscep.pki_message import (
     parse_pki_message,
 )
 from pyscep.registrar import (
+    MAXIMUM_PENDING,
     Authority,
     DuplicatePolicy,
     Registrar,
@@ -191,6 +192,9 @@ class Responder:
     transaction_lifetime: timedelta = timedelta(days=30)
     """When an ended transaction is forgotten, so that its ID may be used again (X-09);
     :meth:`forget` frees its room too."""
+    maximum_pending: int = MAXIMUM_PENDING
+    """How many requests may wait for a decision; the next one is refused with badRequest and a
+    text, until one has been approved or denied. A request that waits keeps its place."""
     encoder: ReplyEncoder = standard_encoder
     """Puts replies together; only tests have another one."""
     limits: Limits = DEFAULT_LIMITS
@@ -203,7 +207,11 @@ class Responder:
         format_capabilities((), extra=self.extra_capabilities)
 
     def handle(self, request: HttpRequest) -> HttpResponse:
-        """Answer one HTTP request; every error becomes an answer.
+        """Answer one HTTP request; every error of SCEP becomes an answer.
+
+        What *authority*, *handler*, *now* or another object of the caller raises and is no
+        ScepError goes through, for the server around this to write down and to answer with HTTP
+        status 500; nothing has been issued then.
 
         Source: RFC 8894 section 4; T-20, T-23, T-33.
         """
@@ -395,6 +403,7 @@ class Responder:
             duplicates=self.duplicates,
             minimum_rsa_bits=self.minimum_rsa_bits,
             transaction_lifetime=self.transaction_lifetime,
+            maximum_pending=self.maximum_pending,
             send_chain=self.send_chain,
             limits=self.limits,
             provider=self.provider,

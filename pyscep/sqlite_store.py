@@ -15,10 +15,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 
-from pyscep.errors import ChallengeReused, ScepError, StoreError
+from pyscep.errors import ChallengeReused, ScepError, StoreError, TooManyPending
 from pyscep.identifiers import IssuerAndSerialNumber
 from pyscep.names import Name, parse_name
-from pyscep.store import Record, RecordStatus
+from pyscep.store import Record, RecordStatus, begins_to_wait
 
 _APPLICATION_ID = 0x53434550
 """``SCEP``: so that another program's file is not taken for ours."""
@@ -61,7 +61,12 @@ CREATE TABLE crl_numbers (
 ) WITHOUT ROWID;
 """
 _REQUESTERS = "CREATE INDEX requesters ON transactions (requester) WHERE status = 'issued'"
-_STEPS = (_SCHEMA, _REQUESTERS)
+_WAITING = """
+DROP INDEX waiting;
+CREATE INDEX waiting ON transactions (status, updated) WHERE status = 'pending'
+"""
+"""With the status in it, they are counted by the index alone."""
+_STEPS = (_SCHEMA, _REQUESTERS, _WAITING)
 """What made each version of the file out of the one before; only ever added to."""
 _COLUMNS = (
     "transaction_id, status, requester, csr, updated, certificate, issuer, serial_number, "
@@ -71,6 +76,9 @@ _COLUMNS = (
 
 class SqliteStore:
     """A store in a file, made for its owner only, as requests may hold challenge passwords.
+
+    A file that is there already keeps its mode, which may be meant, such as for a group that makes
+    backups; the two files beside it, ``-wal`` and ``-shm``, get the same.
 
     Close it, or use it as a context manager. A file of an older version of pyscep is brought up to
     date when it is opened; older versions cannot open it any more.
@@ -129,22 +137,30 @@ class SqliteStore:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """Make everything inside one transaction, which no other writer comes between."""
-        self._connection.execute("BEGIN IMMEDIATE")
+        with _translated(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
-            self._connection.commit()
+            with _translated(self.path):
+                self._connection.commit()
         except BaseException:
             # Also a commit that failed: a full disk may show there first.
-            self._connection.rollback()
+            with _translated(self.path):
+                self._connection.rollback()
             raise
 
     @contextmanager
-    def _exclusive(self) -> Iterator[None]:
+    def _alone(self) -> Iterator[None]:
         if os.getpid() != self._process:
             raise StoreError(
                 f"The store {self.path} was opened before this process was forked; open it anew."
             )
-        with self._lock, _translated(self.path):
+        with self._lock:
+            yield
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        with self._alone(), _translated(self.path):
             yield
 
     def close(self) -> None:
@@ -166,30 +182,47 @@ class SqliteStore:
     # ---------------------------------------------------------------------------- transactions
 
     def update(
-        self, transaction_id: str, change: Callable[[Record | None], Record | None]
+        self,
+        transaction_id: str,
+        change: Callable[[Record | None], Record | None],
+        *,
+        maximum_pending: int | None = None,
     ) -> Record | None:
         """See :meth:`pyscep.store.Store.update`.
 
         :raises StoreError: the disk is full or broken, or another process writes for too long.
         """
-        with self._exclusive(), self._writing():
-            present = self._get(transaction_id)
+        with self._alone(), self._writing():
+            with _translated(self.path):
+                present = self._get(transaction_id)
+            # What goes wrong in here is not the store's failure.
             new = change(present)
             if new is None:
                 return present
-            if new.consumed is not None and (present is None or present.consumed != new.consumed):
-                self._consume(new.consumed, transaction_id)
-            self._connection.execute(
-                f"INSERT OR REPLACE INTO transactions ({_COLUMNS}) "  # noqa: S608  # our columns
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                _to_row(new),
-            )
-            if new.certificate is not None and new.identifier is not None:
-                self._connection.execute(
-                    "INSERT OR REPLACE INTO certificates VALUES (?, ?, ?)",
-                    (*_key(new.identifier), new.certificate),
-                )
+            with _translated(self.path):
+                if maximum_pending is not None and begins_to_wait(present, new):
+                    self._check_waiting(maximum_pending)
+                self._put(new, present)
             return new
+
+    def _check_waiting(self, maximum: int) -> None:
+        # The index answers, which holds nothing else: no record is read for it.
+        if self._number("SELECT count(*) FROM transactions WHERE status = 'pending'") >= maximum:
+            raise TooManyPending(maximum=maximum)
+
+    def _put(self, new: Record, present: Record | None) -> None:
+        if new.consumed is not None and (present is None or present.consumed != new.consumed):
+            self._consume(new.consumed, new.transaction_id)
+        self._connection.execute(
+            f"INSERT OR REPLACE INTO transactions ({_COLUMNS}) "  # noqa: S608  # our columns
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            _to_row(new),
+        )
+        if new.certificate is not None and new.identifier is not None:
+            self._connection.execute(
+                "INSERT OR REPLACE INTO certificates VALUES (?, ?, ?)",
+                (*_key(new.identifier), new.certificate),
+            )
 
     def _consume(self, value: bytes, transaction_id: str) -> None:
         done = self._connection.execute(

@@ -63,20 +63,33 @@ class Record:
         )
 
 
+def begins_to_wait(present: Record | None, new: Record) -> bool:
+    """Say whether a change adds to what waits for a decision."""
+    waits = present is not None and present.status is RecordStatus.PENDING
+    return new.status is RecordStatus.PENDING and not waits
+
+
 class Store(Protocol):
     """Remembers transactions; every operation is atomic, also between threads and processes."""
 
     def update(
-        self, transaction_id: str, change: Callable[[Record | None], Record | None]
+        self,
+        transaction_id: str,
+        change: Callable[[Record | None], Record | None],
+        *,
+        maximum_pending: int | None = None,
     ) -> Record | None:
         """Read a record, let *change* make the next one of it, and keep that, as one step.
 
         :param change: gets the present record, or ``None``; returns the new one, or ``None`` to
-            leave everything as it is. What it raises is passed on and nothing is kept. It must
-            not call the store.
+            leave everything as it is. What it raises, of whatever class, is passed on as it is
+            and nothing is kept. It must not call the store.
+        :param maximum_pending: how many records may wait for a decision, this one included, if it
+            does not wait already.
         :returns: the record as it then stands.
         :raises ChallengeReused: another record has, or had, the new one's ``consumed``; the present
             one keeps its own.
+        :raises TooManyPending: the record would be one too many; nothing is kept, or consumed.
         """
 
     def get(self, transaction_id: str) -> Record | None:

@@ -97,6 +97,7 @@ ERRORS: dict[type[pyscep.ScepError], _Words] = {
         "Install the firmware again before the present certificate ends.",
     ),
     pyscep.StoreError: _Words("A record cannot be read or written.", *_FIRMWARE),
+    pyscep.TooManyPending: _Words("Too many requests wait for a decision.", *_FIRMWARE),
     pyscep.TransportError: _Words("The SCEP server could not be reached.", *_NETWORK),
     pyscep.RequestRefused: _Words(
         "The server refused the request.",

@@ -14,7 +14,7 @@ from pyscep.certificates import Identity
 from pyscep.client import Client
 from pyscep.exchange import Exchange
 from pyscep.extensions import Extension
-from pyscep.handlers import Issue, static_challenge
+from pyscep.handlers import ChallengeHandler, Issue, static_challenge
 from pyscep.memory_store import MemoryStore
 from pyscep.pkcs10 import CertificationRequest, build_csr, self_signed_identity
 from pyscep.pki_message import parse_pki_message
@@ -59,6 +59,11 @@ def new_responder(**changes: Any) -> Responder:
         "provider": keys.provider(),
     }
     return Responder(**{**standard, **changes})
+
+
+def one_time_challenge() -> ChallengeHandler:
+    """Return a handler that takes any challenge password, each once."""
+    return ChallengeHandler(is_right=lambda _: True, one_time=True)
 
 
 def trust(responder: Responder) -> TrustedCa:

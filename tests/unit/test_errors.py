@@ -36,6 +36,7 @@ from pyscep.errors import (
     SecurityError,
     SignatureInvalid,
     StoreError,
+    TooManyPending,
     TransactionMismatch,
     TransportError,
     UnexpectedMessageType,
@@ -74,6 +75,7 @@ FACTS: dict[type[ScepError], dict[str, object]] = {
     UnsupportedError: {"algorithm": "1.2.3", "provider": "oscrypto"},
     ProviderUnavailable: {},
     StoreError: {},
+    TooManyPending: {"maximum": 7},
     TransportError: {"url": "http://ca.example/scep", "timed_out": True},
     RequestRefused: {"fail_info": 2, "fail_info_text": "no"},
     RequestPending: {"transaction_id": "a"},
@@ -105,14 +107,15 @@ HINTS = {
 }
 
 # These have one text of their own.
-WORDLESS = (DecryptionFailed, ChallengeReused)
+WORDLESS = (DecryptionFailed, ChallengeReused, TooManyPending)
 
 TEXT = "What was wrong, and what to do."
 
 
 def make(kind: type[ScepError]) -> ScepError:
     error: Any = kind
-    made: ScepError = error() if kind in WORDLESS else error(TEXT, **FACTS[kind])
+    text = () if kind in WORDLESS else (TEXT,)
+    made: ScepError = error(*text, **FACTS[kind])
     return made
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,19 @@ import pytest
 
 from pyscep.begin import pkcs_req, renewal_req
 from pyscep.certificates import Certificate
-from pyscep.errors import StoreError
+from pyscep.errors import HttpError, ScepError, StoreError, TransportError, UsageError
 from pyscep.exchange import Exchange
-from pyscep.handlers import ApprovalHandler, Defer, EnrolmentRequest, Issue, SignerTrust
+from pyscep.handlers import ApprovalHandler, Defer, EnrolmentRequest, Issue, Refuse, SignerTrust
 from pyscep.http import HttpRequest
 from pyscep.identifiers import IssuerAndSerialNumber
+from pyscep.memory_store import MemoryStore
 from pyscep.messages import FailInfo
-from pyscep.registrar import DuplicatePolicy
+from pyscep.pkcs10 import CertificationRequest
+from pyscep.registrar import MAXIMUM_PENDING, DuplicatePolicy
 from pyscep.responder import Responder
 from pyscep.sqlite_store import SqliteStore
-from pyscep.store import Record, RecordStatus
+from pyscep.store import Record, RecordStatus, Store
+from pyscep.testing import EphemeralCa
 from pyscep.transaction import Failure, Pending, Success, require_success
 from tests.helpers import keys, responders
 from tests.helpers.responders import begin, certified, new_responder, send, trust
@@ -184,3 +188,168 @@ def test_what_cannot_be_remembered_is_not_issued(tmp_path: Path) -> None:
                 responder.answer(exchange.message)
         assert store.get(exchange.transaction.transaction_id) is None
         assert isinstance(send(responder, exchange), Success)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    if request.param == "memory":
+        yield MemoryStore()
+    else:
+        with SqliteStore(tmp_path / "scep.db") as opened:
+            yield opened
+
+
+@pytest.mark.conforms("S-19", "A-14", "A-16")
+class TestHowManyMayWait:
+    def test_the_next_one_is_refused_and_told_why(self, store: Store) -> None:
+        handler = ApprovalHandler(handler=responders.one_time_challenge())
+        responder = new_responder(handler=handler, store=store, maximum_pending=1)
+        first, second = begin(responder, number=1), begin(responder, number=3)
+        other = begin(responder, number=3, challenge_password="other")
+        assert isinstance(send(responder, first), Pending)
+        reply = refused(responder, other)
+        assert reply.fail_info_text == (
+            "Too many requests wait for a decision already; try again later."
+        )
+        # Who waits keeps the place, also by sending the same again; who is refused, is refused.
+        assert isinstance(send(responder, first), Pending)
+        assert len(store.pending()) == 1
+        responder.deny(first.transaction.transaction_id)
+        # The challenge of the second one was not used up by being refused.
+        assert isinstance(send(responder, other), Pending)
+        # And that of the first one was.
+        responder.deny(other.transaction.transaction_id)
+        assert refused(responder, second).fail_info_text is None
+
+    def test_what_is_issued_or_refused_needs_no_place(self, store: Store) -> None:
+        responder = new_responder(store=store, maximum_pending=0)
+        assert isinstance(send(responder, begin(responder)), Success)
+        assert refused(responder, begin(responder, challenge_password="x")).fail_info_text is None
+        waiting = replace(responder, handler=ApprovalHandler())
+        assert refused(waiting, begin(waiting, number=3)).fail_info_text is not None
+
+    def test_there_is_a_bound_unless_told_otherwise(self) -> None:
+        responder = new_responder()
+        assert responder.maximum_pending == MAXIMUM_PENDING == 1000
+        assert replace(responder, maximum_pending=7).registrar.maximum_pending == 7
+
+
+@dataclass(frozen=True)
+class Broken(EphemeralCa):
+    """A CA whose key, or whatever it depends on, does not answer."""
+
+    error: Exception | None = None
+
+    def issue(self, csr: CertificationRequest, decision: Issue, *, at: datetime) -> Certificate:
+        raise self.error or NotImplementedError
+
+
+class Told:
+    """An observer that keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+
+    def issued(self, certificate: Certificate) -> None:
+        raise NotImplementedError
+
+    def failed(self, reason: str) -> None:
+        self.reasons.append(reason)
+
+
+@dataclass(frozen=True)
+class Deciding:
+    """A handler with one decision for all, or none at all."""
+
+    decision: Issue | Refuse | Exception
+
+    def decide(self, request: EnrolmentRequest) -> Issue | Refuse:
+        if isinstance(self.decision, Exception):
+            raise self.decision
+        return self.decision
+
+
+OUTSIDE = [
+    OSError("no token"),
+    sqlite3.OperationalError("no table"),
+    ValueError("secret"),
+    KeyError(),
+]
+
+
+@pytest.mark.conforms("X-07", "T-23")
+class TestWhenTheCallersObjectsFail:
+    """They are never taken for the store's failure, and nothing is issued or recorded."""
+
+    def broken(self, error: Exception) -> Broken:
+        whole = responders.authority()
+        fields = {name: getattr(whole, name) for name in EphemeralCa.__dataclass_fields__}
+        return Broken(**fields, error=error)
+
+    def post(self, responder: Responder, exchange: Exchange) -> int:
+        url = f"{responders.URL}?operation=PKIOperation"
+        request = HttpRequest(method="POST", url=url, body=exchange.message)
+        return responder.handle(request).status
+
+    @pytest.mark.parametrize("error", OUTSIDE, ids=lambda error: type(error).__name__)
+    def test_a_ca_raises_what_is_not_ours(self, store: Store, error: Exception) -> None:
+        told = Told()
+        handler = Deciding(Issue(observer=told, consumes=b"once"))
+        whole = new_responder(store=store, handler=Deciding(Issue(consumes=b"once")))
+        responder = replace(whole, authority=self.broken(error), handler=handler)
+        exchange = begin(responder)
+        with pytest.raises(type(error)) as caught:
+            self.post(responder, exchange)
+        assert caught.value is error
+        # Its text is for the operator, who gets the error itself.
+        assert told.reasons == [type(error).__name__]
+        assert store.get(exchange.transaction.transaction_id) is None
+        # Nothing is used up, so the same message succeeds once the CA is well.
+        assert isinstance(send(whole, exchange), Success)
+
+    @pytest.mark.parametrize(
+        ("error", "status"),
+        [
+            (StoreError("Its own store."), 503),
+            (UsageError("It was misconfigured."), 500),
+            (HttpError("Its own server is down.", status=502), 200),
+            (TransportError("It is away.", url="http://hsm.example"), 200),
+        ],
+        ids=lambda value: type(value).__name__,
+    )
+    def test_a_ca_raises_what_is_ours(self, store: Store, error: ScepError, status: int) -> None:
+        told = Told()
+        whole = new_responder(store=store)
+        responder = replace(
+            whole, authority=self.broken(error), handler=Deciding(Issue(observer=told))
+        )
+        exchange = begin(responder)
+        assert self.post(responder, exchange) == status
+        assert told.reasons == [str(error)]
+        if status == 200:
+            refused(responder, exchange)
+        assert isinstance(send(whole, exchange), Success)
+
+    @pytest.mark.parametrize("error", OUTSIDE, ids=lambda error: type(error).__name__)
+    def test_approving_raises_it_too(self, store: Store, error: Exception) -> None:
+        responder = new_responder(store=store, handler=ApprovalHandler())
+        exchange = begin(responder)
+        assert isinstance(send(responder, exchange), Pending)
+        with pytest.raises(type(error)) as caught:
+            replace(responder, authority=self.broken(error)).approve(
+                exchange.transaction.transaction_id
+            )
+        assert caught.value is error
+        (waiting,) = store.pending()
+        assert waiting.transaction_id == exchange.transaction.transaction_id
+        approved = responder.approve(waiting.transaction_id)
+        assert require_success(send(responder, exchange)).certificate == approved
+
+    @pytest.mark.parametrize("error", OUTSIDE, ids=lambda error: type(error).__name__)
+    def test_a_handler_raises(self, store: Store, error: Exception) -> None:
+        responder = new_responder(store=store, handler=Deciding(error))
+        exchange = begin(responder)
+        with pytest.raises(type(error)) as caught:
+            self.post(responder, exchange)
+        assert caught.value is error
+        assert store.get(exchange.transaction.transaction_id) is None

@@ -13,11 +13,12 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pyscep import sqlite_store
-from pyscep.errors import ChallengeReused, StoreError, UsageError
+from pyscep.errors import ChallengeReused, StoreError, TooManyPending, UsageError
 from pyscep.identifiers import IssuerAndSerialNumber
 from pyscep.memory_store import MemoryStore
 from pyscep.names import build_name
@@ -137,6 +138,70 @@ class TestEveryStore:
         assert store.get("T1") == RECORD
         put(store, ISSUED)
         assert store.get("T1") == ISSUED
+
+    @pytest.mark.parametrize("kind", [OSError, sqlite3.OperationalError, ValueError, KeyError])
+    def test_what_the_caller_raises_is_not_the_stores_failure(
+        self, store: Store, kind: type[Exception]
+    ) -> None:
+        def fail(present: Record | None) -> Record:
+            raise kind("the token is not plugged in") from RuntimeError("below")
+
+        with pytest.raises(kind) as caught:
+            store.update("T1", fail)
+        assert caught.type is kind
+        assert isinstance(caught.value.__cause__, RuntimeError)
+        assert store.get("T1") is None
+        put(store, RECORD)
+        assert store.get("T1") == RECORD
+
+    @pytest.mark.conforms("S-19")
+    def test_so_many_may_wait(self, store: Store) -> None:
+        def wait(transaction_id: str, **changes: Any) -> Record | None:
+            record = replace(RECORD, transaction_id=transaction_id, **changes)
+            return store.update(transaction_id, lambda _: record, maximum_pending=2)
+
+        wait("T1")
+        put(store, replace(ISSUED, transaction_id="issued", consumed=None))
+        put(store, REFUSED)
+        wait("T2")
+        with pytest.raises(TooManyPending, match="maximum_pending is 2") as caught:
+            wait("T3", consumed=b"hash")
+        assert caught.value.maximum == 2
+        assert store.get("T3") is None
+        # What had ended may not wait again either, what waits may change, the rest may come.
+        with pytest.raises(TooManyPending):
+            wait("issued")
+        wait("T1", csr=b"changed")
+        wait("T4", status=RecordStatus.REFUSED)
+        with pytest.raises(TooManyPending):
+            store.update("T5", lambda _: replace(RECORD, transaction_id="T5"), maximum_pending=0)
+        # A place is free again, and the challenge has not been used up.
+        put(store, replace(ISSUED, transaction_id="T1", consumed=None))
+        wait("T3", consumed=b"hash")
+        with pytest.raises(TooManyPending):
+            wait("T1")
+        assert {record.transaction_id for record in store.pending()} == {"T2", "T3"}
+        # Without the argument, nobody counts.
+        put(store, replace(RECORD, transaction_id="T6"))
+        assert len(store.pending()) == 3
+
+    @pytest.mark.conforms("X-16", "S-19")
+    def test_many_threads_take_no_more_places_than_there_are(self, store: Store) -> None:
+        refused: list[int] = []
+
+        def run(number: int) -> None:
+            record = replace(RECORD, transaction_id=str(number))
+            try:
+                store.update(str(number), lambda _: record, maximum_pending=5)
+            except TooManyPending:
+                refused.append(number)
+
+        threads = [threading.Thread(target=run, args=(number,)) for number in range(32)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert (len(store.pending()), len(refused)) == (5, 27)
 
     @pytest.mark.conforms("Q-03")
     def test_finds_certificates_by_number(self, store: Store) -> None:
@@ -270,6 +335,29 @@ class TestSqliteStore:
             put(store, RECORD)
             for file in tmp_path.iterdir():
                 assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+
+    @pytest.mark.skipif(os.name == "nt", reason="there are no such modes here")
+    def test_a_file_that_is_there_keeps_its_mode(self, tmp_path: Path) -> None:
+        """It may be meant; the files beside it have no looser one."""
+        path = tmp_path / "a.db"
+        SqliteStore(path).close()
+        path.chmod(0o640)
+        with SqliteStore(path) as store:
+            put(store, RECORD)
+            modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
+        assert modes == {"a.db": 0o640, "a.db-wal": 0o640, "a.db-shm": 0o640}
+
+    def test_counting_what_waits_reads_no_record(self, tmp_path: Path) -> None:
+        with SqliteStore(tmp_path / "a.db") as store:
+            statements: list[str] = []
+            store._connection.set_trace_callback(statements.append)
+            store.update("T1", lambda _: RECORD, maximum_pending=1)
+            store._connection.set_trace_callback(None)
+            (counting,) = (each for each in statements if "count(" in each)
+            plan = store._connection.execute(f"EXPLAIN QUERY PLAN {counting}").fetchall()
+        assert [row[3] for row in plan] == [
+            "SEARCH transactions USING COVERING INDEX waiting (status=?)"
+        ]
 
     def test_what_is_no_store(self, tmp_path: Path) -> None:
         text = tmp_path / "text"
