@@ -13,7 +13,7 @@ from enum import Enum
 from pyscep import asn1, der
 from pyscep.errors import DecodeError, UsageError
 from pyscep.limits import DEFAULT_LIMITS, Limits
-from pyscep.names import NameLike, build_name, parse_name
+from pyscep.names import NameLike, build_name, name_from_text, parse_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,7 +290,7 @@ def _encode_general_name(name: GeneralName) -> bytes:
         case GeneralNameKind.DNS:
             return der.implicit(2, der.ia5_string(name.value))
         case GeneralNameKind.DIRECTORY_NAME:
-            return der.explicit(4, build_name(name.value).der)
+            return der.explicit(4, name_from_text(name.value).der)
         case GeneralNameKind.URI:
             return der.implicit(6, der.ia5_string(name.value))
         case GeneralNameKind.IP:

@@ -24,24 +24,28 @@ class _AttributeType:
     short: str
     oid: str
     encode: Callable[[str], bytes] = der.utf8_string
+    most: int | None = None
+    """Characters in one value (RFC 5280 appendix A.1), if there is a bound."""
 
 
 _ATTRIBUTE_TYPES = (
-    _AttributeType("common_name", "CN", "2.5.4.3"),
-    _AttributeType("surname", "SN", "2.5.4.4"),
-    _AttributeType("serial_number", "serialNumber", "2.5.4.5", der.printable_string),
+    _AttributeType("common_name", "CN", "2.5.4.3", most=64),
+    _AttributeType("surname", "SN", "2.5.4.4", most=32768),
+    _AttributeType("serial_number", "serialNumber", "2.5.4.5", der.printable_string, most=64),
     _AttributeType("country_name", "C", "2.5.4.6", der.printable_string),
-    _AttributeType("locality_name", "L", "2.5.4.7"),
-    _AttributeType("state_or_province_name", "ST", "2.5.4.8"),
+    _AttributeType("locality_name", "L", "2.5.4.7", most=128),
+    _AttributeType("state_or_province_name", "ST", "2.5.4.8", most=128),
     _AttributeType("street_address", "street", "2.5.4.9"),
-    _AttributeType("organization_name", "O", "2.5.4.10"),
-    _AttributeType("organizational_unit_name", "OU", "2.5.4.11"),
-    _AttributeType("title", "title", "2.5.4.12"),
-    _AttributeType("given_name", "givenName", "2.5.4.42"),
+    _AttributeType("organization_name", "O", "2.5.4.10", most=64),
+    _AttributeType("organizational_unit_name", "OU", "2.5.4.11", most=64),
+    _AttributeType("title", "title", "2.5.4.12", most=64),
+    _AttributeType("given_name", "givenName", "2.5.4.42", most=32768),
     _AttributeType("dn_qualifier", "dnQualifier", "2.5.4.46", der.printable_string),
     _AttributeType("user_id", "UID", "0.9.2342.19200300.100.1.1"),
     _AttributeType("domain_component", "DC", "0.9.2342.19200300.100.1.25", der.ia5_string),
-    _AttributeType("email_address", "emailAddress", "1.2.840.113549.1.9.1", der.ia5_string),
+    _AttributeType(
+        "email_address", "emailAddress", "1.2.840.113549.1.9.1", der.ia5_string, most=255
+    ),
     _AttributeType("unstructured_name", "unstructuredName", "1.2.840.113549.1.9.2"),
     _AttributeType(
         "unstructured_address", "unstructuredAddress", "1.2.840.113549.1.9.8", der.directory_string
@@ -158,24 +162,28 @@ def build_name(subject: NameLike) -> Name:
     :param subject: a mapping from attribute names (``common_name``, ``CN`` or a dotted OID) to
         text or several texts, in the order of the encoding; or an RFC 4514 string, whose *last*
         part is the first in the encoding (``"CN=sensor-17,O=Example,C=US"``, ``+`` joins the parts
-        of a multi-valued RDN); or a :class:`Name`, or an ``asn1crypto.x509.Name``.
+        of a multi-valued RDN); or a :class:`Name`, or an ``asn1crypto.x509.Name``, whose DER is
+        taken as it is: so longer values than RFC 5280 allows can be had too, by
+        :func:`parse_name`, for a CA that is known to take them.
     :returns: the name; the text of each attribute is exactly the text given.
-    :raises UsageError: an unknown attribute, an empty value, or text that the attribute's string
-        type lacks; names the attribute.
+    :raises UsageError: an unknown attribute, an empty value, more characters than RFC 5280 allows,
+        or text that the attribute's string type lacks; names the attribute.
 
-    Source: RFC 4514; RFC 5280 section 4.1.2.4; R-18, V-15.
+    Source: RFC 4514; RFC 5280 section 4.1.2.4; RFC 5280 appendix A.1; R-18, V-15.
     """
     if isinstance(subject, Name):
         return subject
     if isinstance(subject, str):
-        return _encode_rdns(_parse_rfc4514(subject))
+        return _check_lengths(name_from_text(subject))
     if isinstance(subject, Mapping):
-        return _encode_rdns(
-            [
-                [_encode_attribute(_attribute_oid(key), text)]
-                for key, value in subject.items()
-                for text in _texts(key, value)
-            ]
+        return _check_lengths(
+            _encode_rdns(
+                [
+                    [_encode_attribute(_attribute_oid(key), text)]
+                    for key, value in subject.items()
+                    for text in _texts(key, value)
+                ]
+            )
         )
     dump: Any = getattr(subject, "dump", None)
     if not callable(dump):
@@ -185,6 +193,16 @@ def build_name(subject: NameLike) -> Name:
             argument="subject",
         )
     return parse_name(bytes(dump()))
+
+
+def name_from_text(text: str) -> Name:
+    """Return the name that has this text: what ``str(name)`` is read back with, however long.
+
+    :raises UsageError: see :func:`build_name`; but values may be longer than RFC 5280 allows.
+
+    Source: RFC 4514 section 3.
+    """
+    return _encode_rdns(_parse_rfc4514(text))
 
 
 def parse_name(octets: bytes, *, limits: Limits = DEFAULT_LIMITS) -> Name:
@@ -243,7 +261,21 @@ def _read_value(pair: der.Reader) -> tuple[str, bool]:
     return f"#{pair.read_raw().hex()}", False
 
 
-def _attribute_oid(key: str) -> str:
+def _check_lengths(name: Name) -> Name:
+    """Refuse what CAs refuse, and a certificate must not have (RFC 5280 appendix A.1)."""
+    for rdn in name._members():  # noqa: SLF001  # of this module
+        for oid, text, is_text in rdn:
+            row = _BY_OID.get(oid)
+            if is_text and row is not None and row.most is not None and len(text) > row.most:
+                raise UsageError(
+                    f"The attribute {row.short} has {len(text)} characters, but may have "
+                    f"{row.most} at most (RFC 5280 appendix A.1); shorten it.",
+                    argument="subject",
+                )
+    return name
+
+
+def _attribute_oid(key: str, *, in_text: bool = False) -> str:
     folded = key.strip().lower()
     folded = folded.removeprefix("oid.")
     if folded in _ALIASES:
@@ -252,7 +284,8 @@ def _attribute_oid(key: str) -> str:
         return _BY_KEY[folded].oid
     if folded[:1] in ("0", "1", "2") and "." in folded:
         return folded
-    known = ", ".join(row.field for row in _ATTRIBUTE_TYPES)
+    # As they are usually written in the one form and in the other.
+    known = ", ".join(row.short if in_text else row.field for row in _ATTRIBUTE_TYPES)
     raise UsageError(
         f"{key!r} is not an attribute of a name; use one of {known}, or a dotted OID.",
         argument="subject",
@@ -335,7 +368,7 @@ def _parse_rfc4514(text: str) -> list[list[bytes]]:
             key, separator, value = pair.partition("=")
             if not separator:
                 _refuse_rfc4514(text)
-            rdn.append(_encode_value(_attribute_oid(key), _strip(value), text))
+            rdn.append(_encode_value(_attribute_oid(key, in_text=True), _strip(value), text))
         rdns.append(rdn)
     return rdns
 

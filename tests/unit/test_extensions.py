@@ -15,7 +15,7 @@ from pyscep.extensions import (
     MicrosoftTemplate,
 )
 from pyscep.limits import Limits
-from pyscep.names import build_name
+from pyscep.names import Name, build_name
 from tests.helpers import tlv
 
 UPN_OID = "1.3.6.1.4.1.311.20.2.3"
@@ -74,6 +74,17 @@ def test_a_directory_name_keeps_its_text(text: str) -> None:
     extension = extensions.subject_alt_name([GeneralName.directory_name(name)])
     assert extension.value == tlv.seq(tlv.explicit(4, name.der))
     assert extensions.read_subject_alt_names((extension,))[0].value == str(name)
+
+
+def test_a_directory_name_may_be_longer_than_one_that_is_built() -> None:
+    """What stands in a certificate can be asked for again; see :func:`pyscep.names.build_name`."""
+    name = Name(tlv.seq(tlv.rdn((tlv.CN, tlv.utf8("x" * 65)))))
+    encoded = tlv.seq(tlv.explicit(4, name.der))
+    (read_name,) = extensions.read_subject_alt_names((Extension(oid="2.5.29.17", value=encoded),))
+    for again in (read_name, GeneralName.directory_name(name)):
+        assert extensions.subject_alt_name([again]).value == encoded
+    with pytest.raises(UsageError, match="at most"):
+        GeneralName.directory_name({"CN": "x" * 65})
 
 
 @pytest.mark.parametrize(

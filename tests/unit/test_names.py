@@ -10,7 +10,7 @@ from asn1crypto import x509
 
 from pyscep.errors import DecodeError, LimitExceeded, UsageError
 from pyscep.limits import Limits
-from pyscep.names import Name, NameLike, build_name, parse_name
+from pyscep.names import Name, NameLike, build_name, name_from_text, parse_name
 from tests.helpers import tlv
 
 CN, O = tlv.CN, tlv.O  # noqa: E741  # as everybody writes it
@@ -134,7 +134,8 @@ TEXTS = [
     "B\u00fccher \u2013 \u65e5\u672c \U0001f511",
     "e\u0301",
     "\u00e9",
-    "x" * 1000,
+    "x" * 64,
+    "\U0001f511" * 64,
 ]
 
 
@@ -149,6 +150,70 @@ def test_exactly_the_text_given(text: str) -> None:
     assert build_name(str(name)).der == name.der
     assert build_name(name) is name
     assert parse_name(name.der).der == name.der
+
+
+BOUNDS = {
+    "common_name": 64,
+    "surname": 32768,
+    "serial_number": 64,
+    "locality_name": 128,
+    "state_or_province_name": 128,
+    "organization_name": 64,
+    "organizational_unit_name": 64,
+    "title": 64,
+    "given_name": 32768,
+    "email_address": 255,
+}
+"""RFC 5280 appendix A.1; counted in characters."""
+
+
+@pytest.mark.conforms("R-18")
+@pytest.mark.parametrize(("field", "short", "oid", "tag"), [r for r in TABLE if r[0] in BOUNDS])
+def test_values_have_upper_bounds(field: str, short: str, oid: str, tag: int) -> None:
+    most = BOUNDS[field]
+    letter = "\u00e9" if tag == UTF8 else "x"
+    values = (letter * most, "x" * most)
+    as_built = [(oid, tlv.tlv(tag, value.encode())) for value in values]
+    expected = name_of(("2.5.4.6", tlv.printable("US")), *as_built).der
+    assert build_name({"C": "US", field: values}).der == expected
+    assert build_name(f"{short}={values[1]},{oid}={values[0]},C=US").der == expected
+    long = letter * (most + 1)
+    ready = name_of((oid, tlv.tlv(tag, long.encode())))
+    for subject in (
+        {"C": "US", field: ["x" * most, long]},
+        {oid: long},
+        f"{short}={long}",
+        f"C=US+{short}={long},O=b",
+        # Hexadecimal is only another spelling.
+        f"{oid}=#{tlv.tlv(tag, long.encode()).hex()}",
+    ):
+        with pytest.raises(UsageError) as caught:
+            build_name(subject)
+        assert caught.value.argument == "subject"
+        assert str(caught.value) == (
+            f"The attribute {short} has {most + 1} characters, but may have {most} at most "
+            "(RFC 5280 appendix A.1); shorten it."
+        )
+    # Who knows a CA that takes it gives the DER; and what comes from elsewhere is read.
+    assert build_name(parse_name(ready.der, limits=Limits(name_size=100_000))).der == ready.der
+    assert name_from_text(str(ready)).der == ready.der
+    if len(ready.der) <= Limits().name_size:
+        assert build_name(x509.Name.load(ready.der)).der == ready.der
+
+
+UNBOUND = {row[0] for row in TABLE} - BOUNDS.keys() - {"country_name"}
+
+
+@pytest.mark.parametrize("field", sorted(UNBOUND))
+def test_other_values_have_none(field: str) -> None:
+    assert build_name({field: "x" * 4_000}).get(field) == "x" * 4_000
+
+
+def test_an_unknown_attribute_is_told_in_the_names_of_the_same_form() -> None:
+    with pytest.raises(UsageError, match=r"^'XY' .* use one of common_name, surname, .*OID\.$"):
+        build_name({"XY": "a"})
+    with pytest.raises(UsageError, match=r"^'XY' .* use one of CN, SN, .* C, L, ST, .*OID\.$"):
+        build_name("CN=a,XY=b")
 
 
 # --------------------------------------------------------------------------------------- RFC 4514

@@ -106,6 +106,8 @@ def test_csr_with_a_new_key(shell: Shell, work: Path) -> None:
         (["--key-usage", "everything"], "invalid choice: 'everything'"),
         (["--san", "host"], "not an alternative name"),
         (["--subject", "CN"], "--subject"),
+        (["--subject", "XY=a"], "use one of CN, SN, serialNumber, C, L, ST, street, O, OU,"),
+        (["--subject", f"CN={'x' * 65}"], "The attribute CN has 65 characters, but may have 64"),
         (["--key", "wrong"], "wrong: "),
         (["--key", "key-1.pem", "--out", "key-1.pem", "--force"], "is still needed"),
         (["--key", "missing.key"], "no file missing.key; --new-key"),
