@@ -43,10 +43,13 @@ autodoc_default_options = {
     "ignore-module-all": True,
 }
 
-# No inventories are fetched from elsewhere, so only our own names can be followed; those must be.
-# Type variables and private aliases have no page.
+# No inventories are fetched from elsewhere, so only our own names can be followed; those must be,
+# also where they are written without their module. Type variables and private aliases have no page.
+STANDARD_LIBRARY = rf"(?:{'|'.join(sorted(sys.stdlib_module_names))})"
 nitpick_ignore_regex = [
-    (r"py:.*", r"(?!pyscep\b).*"),
+    (r"py:mod", STANDARD_LIBRARY),
+    (r"py:(?!mod)\w+", rf"{STANDARD_LIBRARY}\.\w.*"),
+    (r"py:class", r"WSGIEnvironment|StartResponse"),
     (r"py:.*", r"pyscep\.(.*\.)?(_\w+|[A-Z](_co)?)"),
 ]
 

@@ -127,7 +127,7 @@ def cert_poll(
 ) -> Exchange:
     """Ask what has become of a pending request, with a new nonce.
 
-    :param transaction: from a :class:`Pending`, perhaps read back from JSON.
+    :param transaction: from a :class:`~pyscep.transaction.Pending`, perhaps read back from JSON.
     :param identity: the one that signed the first request.
     :param ca: the one that the first request went to.
     :param challenge_password: that of the first request, needed if the key of either side cannot

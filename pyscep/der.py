@@ -302,7 +302,7 @@ class Reader:
         return self._octets[self._position] if self._position < self._end else None
 
     def fail(self, message: str) -> NoReturn:
-        """Raise a :class:`DecodeError` that names the offset."""
+        """Raise a :class:`~pyscep.errors.DecodeError` that names the offset."""
         raise DecodeError(f"{message} (at byte {self._position}).", offset=self._position)
 
     def _next(self, tag: int | None, what: str) -> tuple[int, int]:

@@ -234,7 +234,7 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange(Outgoing):
-    """An enrolment, renewal or poll: send :attr:`message`, give the reply to :meth:`receive`.
+    """An enrolment, renewal or poll: send its ``message``, give the reply to ``receive``.
 
     Source: RFC 8894 section 2.5; X-03.
     """
@@ -279,7 +279,7 @@ class Exchange(Outgoing):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateQuery(Outgoing):
-    """A GetCert: send :attr:`message`, give the reply to :meth:`receive`.
+    """A GetCert: send its ``message``, give the reply to ``receive``.
 
     Source: RFC 8894 section 4.5; Q-01, Q-07.
     """
@@ -312,7 +312,7 @@ class CertificateQuery(Outgoing):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrlQuery(Outgoing):
-    """A GetCRL: send :attr:`message`, give the reply to :meth:`receive`.
+    """A GetCRL: send its ``message``, give the reply to ``receive``.
 
     Source: RFC 8894 section 4.6; Q-01, Q-07.
     """

@@ -82,7 +82,7 @@ class GeneralNameKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class GeneralName:
-    """One alternative name; make it with the class methods or :func:`parse_general_name`.
+    """One alternative name; make it with the class methods or ``parse_general_name()``.
 
     Source: RFC 5280 section 4.2.1.6.
     """

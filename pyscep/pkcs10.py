@@ -46,7 +46,7 @@ _EXTENSION_REQUESTS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CertificationRequest:
-    """A PKCS #10 request (CSR); make it with :func:`build_csr` or :func:`parse_csr`.
+    """A PKCS #10 request (CSR), made by :func:`~pyscep.pkcs10.build_csr` or ``parse_csr``.
 
     Source: RFC 2986 section 4; R-01, R-08.
     """
@@ -160,7 +160,7 @@ def build_csr(
 
 @hides_locals
 def parse_csr(octets: bytes, *, limits: Limits = DEFAULT_LIMITS) -> CertificationRequest:
-    """Parse a certification request in DER or PEM; :meth:`~CertificationRequest.verify` it next.
+    """Parse a certification request in DER or PEM; ``verify()`` it next.
 
     Attributes may come in any order and unknown ones are passed over (R-10); an extension request
     is found under any of its three OIDs (R-09).

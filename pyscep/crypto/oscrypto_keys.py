@@ -203,7 +203,7 @@ def _check_rsa(modulus: int, exponent: int, bits_min: int, bits_max: int) -> Non
 
 
 class OscryptoPrivateKey:
-    """A private key in memory; made by :class:`OscryptoProvider` only.
+    """A private key in memory; only made by ``OscryptoProvider``.
 
     It never shows, copies or pickles what it holds; ``dump_private_key`` of the provider is the
     one way to save it.

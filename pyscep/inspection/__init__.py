@@ -1,9 +1,9 @@
 """What are these bytes? For people and tools that look into SCEP; nothing is believed here.
 
 :func:`inspect` takes anything that turns up around SCEP, in DER, BER, PEM, base64 or a GET URL, and
-returns an :class:`Inspection`: what it is, what is in it, whether its signature holds, and where it
-departs from RFC 8894. It reads on where the rest of the library refuses, and never raises because
-of what it is given.
+returns an :class:`~pyscep.inspection.result.Inspection`: what it is, what is in it, whether its
+signature holds, and where it departs from RFC 8894. It reads on where the rest of the library
+refuses, and never raises because of what it is given.
 """
 
 from __future__ import annotations
