@@ -114,9 +114,9 @@ class CaCertificates:
             none: somebody on the network can leave one out, record the request, and guess.
         :raises UsageError: neither fingerprint nor anchors, or a malformed fingerprint.
         :raises UntrustedCa: not that CA, or a certificate that does not belong to it, has expired,
-            or has no use.
+            has no use, or stands lower than a pathLenConstraint above it allows.
 
-        Source: RFC 8894 section 2.2; G-07 to G-18, T-30, T-31, S-19.
+        Source: RFC 8894 section 2.2; RFC 5280 section 4.2.1.9; G-07 to G-18, T-30, T-31, S-19.
         """
         chosen = provider or default_provider()
         pool = unique((*self.certificates, *anchors, *extra))

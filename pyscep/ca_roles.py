@@ -7,9 +7,11 @@ together; :mod:`pyscep.ca` makes a :class:`~pyscep.ca.TrustedCa` of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache, partial
+from itertools import product
 
 from pyscep import extensions
 from pyscep.certificates import Certificate, Chain, build_chain, is_issued_by
@@ -75,19 +77,30 @@ class Pool:
 
         It goes down from the anchors, each pair of certificates being looked at once, so that a
         bag of cross-signed certificates costs no more than its square (S-19).
+
+        :raises UntrustedCa: a CA stands lower than one above it allows (pathLenConstraint).
         """
         candidates = [c for c in self.every if self.at is None or c.is_valid_at(self.at)]
-        found = [c for c in candidates if c in self.anchors]
-        latest = found
-        for _ in range(DEFAULT_LIMITS.chain_length):
-            latest = [
-                c
-                for c in candidates
-                if c not in found
-                and any(is_issued_by(c, issuer, provider=provider) for issuer in latest)
-            ]
-            found = [*found, *latest]
-        return tuple(found)
+        is_issued = cache(partial(is_issued_by, provider=provider))
+        # How many CAs may stand below each. Who says nothing about it has room for all of a chain.
+        room = {c: _least(_LONGEST, c) for c in candidates if c in self.anchors}
+        too_low: dict[Certificate, Certificate] = {}
+        latest = list(room)
+        for _ in range(_LONGEST):
+            further: dict[Certificate, None] = {}
+            for certificate, issuer in product(candidates, latest):
+                # By another way there may be more room, never more than its issuer has.
+                if room.get(certificate, -1) >= room[issuer] or not is_issued(certificate, issuer):
+                    continue
+                left = _room_below(room[issuer], certificate)
+                if left < 0:
+                    too_low[certificate] = issuer
+                elif left > room.get(certificate, -1):
+                    room[certificate] = left
+                    further[certificate] = None
+            latest = list(further)
+        _refuse_too_low({c: issuer for c, issuer in too_low.items() if c not in room})
+        return tuple(room)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +115,37 @@ class Roles:
     """Whom requests are encrypted to."""
     chain: Chain
     """From the issuer to the root, as far as it is at hand."""
+
+
+_LONGEST = DEFAULT_LIMITS.chain_length
+
+
+def _least(room: int, certificate: Certificate) -> int:
+    allowed = certificate.path_length
+    return room if allowed is None else min(room, allowed)
+
+
+def _room_below(room: int, certificate: Certificate) -> int:
+    """Return how many CAs may stand below *certificate*, whose issuer has *room*; -1 for no way.
+
+    What does not issue needs no room, nor does a CA's certificate for its own next key.
+
+    Source: RFC 5280 section 4.2.1.9.
+    """
+    if not _may_issue(certificate):
+        return 0
+    return _least(room if certificate.is_self_issued else room - 1, certificate)
+
+
+def _refuse_too_low(too_low: Mapping[Certificate, Certificate]) -> None:
+    for certificate, issuer in too_low.items():
+        raise UntrustedCa(
+            f"{issuer.subject} has certified {certificate.subject} as a CA, where the "
+            "pathLenConstraint of a CA certificate allows none; what is issued below it would be "
+            "refused by others too, so have the CA's administrator put it right.",
+            expected=f"no CA below {issuer.subject}",
+            actual=str(certificate.subject),
+        )
 
 
 def assign_roles(pool: Pool, *, waivers: Waivers, provider: CryptoProvider) -> Roles:
@@ -147,7 +191,11 @@ def assign_roles(pool: Pool, *, waivers: Waivers, provider: CryptoProvider) -> R
         signers=signers,
         recipient=recipients[0],
         chain=build_chain(
-            issuer, pool.for_chains(trusted, provider), at=pool.at, provider=provider
+            issuer,
+            pool.for_chains(trusted, provider),
+            at=pool.at,
+            issues=True,
+            provider=provider,
         ),
     )
 

@@ -116,6 +116,12 @@ class Certificate:
         )
 
     @property
+    def path_length(self) -> int | None:
+        """How many CAs may stand below this one (pathLenConstraint); ``None`` for any number."""
+        constraints = extensions.read_basic_constraints(self.extensions)
+        return None if constraints is None else constraints[1]
+
+    @property
     def is_self_issued(self) -> bool:
         """Whether issuer and subject are the same name."""
         return self.issuer == self.subject
@@ -397,16 +403,19 @@ def build_chain(
     *,
     at: datetime | None,
     provider: CryptoProvider,
+    issues: bool = False,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Chain:
     """Build a chain from *certificate* up to a root out of an unordered *pool*.
 
     :param pool: uploaded and fetched certificates together; nothing in it is trusted by this.
     :param at: when every certificate has to be valid; ``None`` does not check validity.
+    :param issues: whether *certificate* is that of a CA whose own certificates will be checked, so
+        that it is one of those that the pathLenConstraints above it count.
     :returns: the shortest chain to a root; without one the longest chain found, with a plain
-        statement of what is missing.
+        statement of what is missing or wrong.
 
-    Source: RFC 5280 section 6.1; G-14, D-05, S-19.
+    Source: RFC 5280 section 6.1; RFC 5280 section 4.2.1.9; G-14, D-05, S-19.
     """
     candidates = tuple(dict.fromkeys(pool))
     # All paths at once, level by level, as of several issuers (renewed, cross-signed) perhaps one
@@ -427,13 +436,26 @@ def build_chain(
             issuers = [
                 c for c in candidates if c not in met and is_issued_by(last, c, provider=provider)
             ]
-            if not issuers or len(links) >= limits.chain_length:
-                dead_ends.append((len(links), _open_end(links, issuers, limits)))
+            counted = links if issues else links[1:]
+            fit = [c for c in issuers if has_room_above(c, counted)]
+            if not fit or len(links) >= limits.chain_length:
+                dead_ends.append((len(links), _open_end(links, issuers, fit, limits)))
                 continue
-            met.update(issuers)
-            above += [(*links, issuer) for issuer in issuers]
+            met.update(fit)
+            above += [(*links, issuer) for issuer in fit]
         level = above
     return max(dead_ends, key=lambda dead_end: dead_end[0])[1]
+
+
+def has_room_above(issuer: Certificate, below: Iterable[Certificate]) -> bool:
+    """Say whether the pathLenConstraint of *issuer* allows the CAs *below* it, all of them.
+
+    A CA's certificate for its own next key, which is self-issued, does not count.
+
+    Source: RFC 5280 section 4.2.1.9; G-14.
+    """
+    allowed = issuer.path_length
+    return allowed is None or sum(not c.is_self_issued for c in below) <= allowed
 
 
 def _chain(links: Sequence[Certificate], missing: Name | None, problem: str | None) -> Chain:
@@ -441,9 +463,19 @@ def _chain(links: Sequence[Certificate], missing: Name | None, problem: str | No
 
 
 def _open_end(
-    links: Sequence[Certificate], issuers: Sequence[Certificate], limits: Limits
+    links: Sequence[Certificate],
+    issuers: Sequence[Certificate],
+    fit: Sequence[Certificate],
+    limits: Limits,
 ) -> Chain:
     last = links[-1]
+    if issuers and not fit:
+        return _chain(
+            links,
+            None,
+            f"{issuers[0].subject} issued the certificate of {last.subject}, but its own allows "
+            f"{issuers[0].path_length} CAs below it and no more (pathLenConstraint).",
+        )
     if issuers:
         return _chain(
             links,

@@ -12,7 +12,8 @@ from datetime import datetime
 from pyscep import der
 from pyscep.certificates import Certificate, Signed, read_signed
 from pyscep.crypto import CryptoProvider
-from pyscep.errors import CertificateMismatch
+from pyscep.errors import CertificateMismatch, UntrustedCa
+from pyscep.extensions import KeyUsage
 from pyscep.limits import DEFAULT_LIMITS, Limits
 from pyscep.names import Name, check_name_size
 
@@ -59,16 +60,24 @@ class CertificateList:
         """Check that *issuer* issued this list.
 
         :raises CertificateMismatch: another CA's list.
+        :raises UntrustedCa: the keyUsage of *issuer* does not allow it to sign lists.
         :raises SignatureInvalid: the signature does not verify.
         :raises WeakAlgorithm: it is signed with a forbidden algorithm.
         :raises UnsupportedError: it is signed with an unknown algorithm.
 
-        Source: RFC 5280 section 6.3.3; Q-07.
+        Source: RFC 5280 section 6.3.3; RFC 5280 section 4.2.1.3; G-10, Q-07.
         """
         if self.issuer != issuer.subject:
             raise CertificateMismatch(
                 f"The CRL was issued by {self.issuer}, not by {issuer.subject}; ask the CA that "
                 "issued the certificate."
+            )
+        if not issuer.allows(KeyUsage.CRL_SIGN):
+            raise UntrustedCa(
+                f"{issuer.subject} signed a CRL, but the keyUsage of its certificate lacks "
+                "cRLSign; do not use the CRL, and have the CA's certificate issued with that bit.",
+                expected="a CA certificate with cRLSign",
+                actual=str(issuer.subject),
             )
         self.signed.verify(issuer.public_key, provider=provider)
 

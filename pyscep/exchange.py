@@ -322,6 +322,7 @@ class CrlQuery(Outgoing):
 
         :raises MessageError: besides, a PENDING, or no CRL.
         :raises CertificateMismatch: a CRL of another CA.
+        :raises UntrustedCa: a CRL of a CA whose keyUsage lacks cRLSign.
 
         Source: RFC 8894 section 4.6.1; A-07, A-13, Q-07.
         """

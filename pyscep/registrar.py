@@ -37,6 +37,7 @@ from pyscep.errors import (
     UsageError,
     WeakAlgorithm,
 )
+from pyscep.extensions import KeyUsage
 from pyscep.handlers import (
     Defer,
     EnrolmentRequest,
@@ -396,10 +397,12 @@ class Registrar:
     def find_crl(self, identifier: IssuerAndSerialNumber) -> CertRep:
         """Answer a GetCRL.
 
-        Source: RFC 8894 section 4.6; Q-06, A-07.
+        Source: RFC 8894 section 4.6; RFC 5280 section 4.2.1.3; Q-06, A-07.
         """
         if identifier.issuer != self.authority.issuer.subject:
             return failure(FailInfo.BAD_CERT_ID)
+        if not self.authority.issuer.allows(KeyUsage.CRL_SIGN):
+            return failure(FailInfo.BAD_REQUEST, "This CA signs no CRLs.")
         return CertRep(pki_status=PkiStatus.SUCCESS, crl=self.crl())
 
     # ------------------------------------------------------------------------------- approval
@@ -475,8 +478,16 @@ class Registrar:
     def crl(self) -> bytes:
         """Return the latest CRL in DER, made now.
 
-        Source: RFC 8894 section 4.6.1; Q-06.
+        :raises UsageError: the CA's keyUsage lacks cRLSign, so that nobody would believe it.
+
+        Source: RFC 8894 section 4.6.1; RFC 5280 section 4.2.1.3; Q-06.
         """
+        if not self.authority.issuer.allows(KeyUsage.CRL_SIGN):
+            raise UsageError(
+                f"The keyUsage of {self.authority.issuer.subject} lacks cRLSign, so it may not "
+                "sign CRLs; give the CA a certificate with that bit.",
+                argument="authority",
+            )
         issuer = self.authority.issuer.subject
         return self.authority.crl(
             number=self.store.next_crl_number(issuer),

@@ -450,6 +450,8 @@ class Responder:
     def crl(self) -> bytes:
         """Return the latest CRL in DER, made now.
 
+        :raises UsageError: the CA's keyUsage lacks cRLSign, so that nobody would believe it.
+
         Source: RFC 8894 section 4.6.1; Q-06.
         """
         return self.registrar.crl()

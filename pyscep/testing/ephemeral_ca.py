@@ -89,6 +89,7 @@ class EphemeralCa:
         :param separate_ra: make two RA certificates, one to sign replies and one to decrypt.
         :param single_ra: make one RA certificate for both.
         :param ca_key_usage: the keyUsage of the issuing CA; all that its key can do if left out.
+            Without CRL_SIGN, a responder answers no GetCRL.
         :param ca_lifetime: how long the CA's own certificates are valid.
         :raises UsageError: both kinds of RA, or a negative number.
 

@@ -86,6 +86,7 @@ def certify(
     not_after: datetime = END,
     serial_number: int | None = None,
     extra: Iterable[Extension] = (),
+    replaced: Iterable[Extension] = (),
     issuer_name: NameLike | None = None,
     key_identifier: bool = True,
 ) -> Identity:
@@ -93,6 +94,7 @@ def certify(
 
     :param usages: the bits of keyUsage; ``None`` leaves the extension out.
     :param purposes: the OIDs of extendedKeyUsage; none leave the extension out.
+    :param replaced: in the place of those of the same kind.
     :param issuer_name: instead of the issuer's own name, for look-alikes.
     """
     items = [extensions.basic_constraints(ca=ca)]
@@ -102,6 +104,7 @@ def certify(
         items.append(extensions.extended_key_usage(purposes))
     if key_identifier:
         items.append(extensions.subject_key_identifier(key_identifier_of(key.public_key)))
+    instead = {each.oid: each for each in replaced}
     name = build_name(subject)
     own_issuer_name = name if issuer is None else issuer.certificate.subject
     signing_key = key if issuer is None else issuer.key
@@ -112,7 +115,7 @@ def certify(
         serial_number=random_serial_number(provider()) if serial_number is None else serial_number,
         not_before=not_before,
         not_after=not_after,
-        items=(*items, *extra),
+        items=(*(i for i in items if i.oid not in instead), *instead.values(), *extra),
         key=signing_key,
         algorithm=signing_algorithm(signing_key, DigestAlgorithm.SHA256),
     )

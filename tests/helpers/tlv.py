@@ -250,6 +250,7 @@ def extension(dotted: str, value: bytes, *, critical: bool = False) -> bytes:
 CA_TRUE = extension("2.5.29.19", seq(boolean()), critical=True)
 CA_FALSE = extension("2.5.29.19", seq())
 MAY_SIGN_CERTIFICATES = extension("2.5.29.15", bits(b"\x06", unused=1), critical=True)
+MAY_SIGN_ONLY_CERTIFICATES = extension("2.5.29.15", bits(b"\x04", unused=2), critical=True)
 MAY_NOT_SIGN_CERTIFICATES = extension("2.5.29.15", bits(b"\xa0", unused=5), critical=True)
 
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from pyscep import extensions
 from pyscep.asn1 import pem_encode
 from pyscep.ca import (
     CaCertificates,
@@ -455,6 +456,125 @@ def test_roles_do_not_depend_on_the_order(sent: str) -> None:
         assert list(trusted.signers) == [getattr(pki(), name).certificate for name in signers]
         assert trusted.recipient == getattr(pki(), recipient).certificate
         assert trusted.chain.is_complete
+
+
+# ------------------------------------------------------------------------------- path lengths
+
+
+def constrained(
+    subject: str, most: int | None, *, number: int, issuer: Identity | None = None
+) -> Identity:
+    """Return a CA with a pathLenConstraint, or with none."""
+    constraint = extensions.basic_constraints(ca=True, path_length=most)
+    key = keys.rsa(number)
+    return certify(
+        subject, key=key, issuer=issuer, ca=True, usages=CERT_SIGN, replaced=(constraint,)
+    )
+
+
+def line(*lengths: int | None) -> list[Identity]:
+    """Return CAs one below the other, with these pathLenConstraints."""
+    made: list[Identity] = []
+    for number, most in enumerate(lengths):
+        above = made[-1] if made else None
+        made.append(constrained(f"CN=CA {number}", most, number=number, issuer=above))
+    return made
+
+
+@pytest.mark.conforms("G-14")
+@pytest.mark.parametrize(
+    "lengths", [(0,), (1, 0), (1, None), (2, 1, 0), (2, None, None), (None, 1, 0), (5, 5, 5)]
+)
+@pytest.mark.parametrize("with_ra", [False, True])
+def test_path_lengths_that_are_kept(lengths: tuple[int | None, ...], with_ra: bool) -> None:
+    cas = line(*lengths)
+    ra = certify("CN=RA", key=keys.rsa(6), issuer=cas[-1], purposes=[REQUEST_AGENT])
+    everybody = [*cas, ra] if with_ra else cas
+    for order in itertools.permutations(everybody):
+        trusted = trust(*order, root=cas[0])
+        assert trusted.issuer == cas[-1].certificate
+        assert trusted.chain.is_complete
+        assert trusted.recipient == everybody[-1].certificate
+
+
+@pytest.mark.conforms("G-14")
+@pytest.mark.parametrize(
+    ("lengths", "lowest"),
+    [
+        ((0, None), 1),
+        ((0, 0), 1),
+        ((1, None, None), 2),
+        ((1, 5, None), 2),
+        ((None, 0, None), 2),
+        ((0, None, None), 1),
+    ],
+)
+@pytest.mark.parametrize("with_ra", [False, True])
+def test_path_lengths_that_are_broken(
+    lengths: tuple[int | None, ...],
+    lowest: int,
+    with_ra: bool,
+) -> None:
+    cas = line(*lengths)
+    ra = certify("CN=RA", key=keys.rsa(6), issuer=cas[-1], purposes=[REQUEST_AGENT])
+    everybody = [*cas, ra] if with_ra else cas
+    for order in itertools.permutations(everybody):
+        with pytest.raises(UntrustedCa, match="where the pathLenConstraint of a CA") as caught:
+            trust(*order, root=cas[0])
+        assert caught.value.expected == f"no CA below CN=CA {lowest - 1}"
+        assert caught.value.actual == f"CN=CA {lowest}"
+    # The same where the server sends the lowest only, and the caller has the rest.
+    fetched, given = everybody[-1], [each.certificate for each in everybody[1:-1]]
+    with pytest.raises(UntrustedCa, match="pathLenConstraint"):
+        bag(fetched).authenticate(anchors=[cas[0].certificate], extra=given, at=NOW)
+
+
+@pytest.mark.conforms("G-14")
+def test_path_length_is_kept_by_one_of_two_ways() -> None:
+    root, *_ = line(None)
+    strict = constrained("CN=Sub", 0, number=1, issuer=root)
+    roomy = constrained("CN=Sub", None, number=1, issuer=root)
+    low = constrained("CN=Low", None, number=2, issuer=roomy)
+    for order in itertools.permutations((root, strict, roomy, low)):
+        trusted = trust(*order, root=root)
+        assert [c.path_length for c in trusted.chain.certificates] == [None, None, None]
+        assert trusted.issuer == low.certificate
+
+
+@pytest.mark.conforms("G-14", "N-07")
+def test_path_length_does_not_count_a_cas_next_key() -> None:
+    root, *_ = line(0)
+    rolled = constrained("CN=CA 0", None, number=1, issuer=root)
+    trusted = trust(root, rolled, root=root)
+    assert trusted.issuer == rolled.certificate
+    assert trusted.chain.is_complete
+    low = constrained("CN=Low", None, number=2, issuer=rolled)
+    with pytest.raises(UntrustedCa, match="pathLenConstraint"):
+        trust(root, rolled, low, root=root)
+
+
+@pytest.mark.conforms("G-14")
+@pytest.mark.parametrize("what", ["basicConstraints", "keyCertSign"])
+def test_every_ca_of_the_chain_has_to_be_one(what: str) -> None:
+    """A holder of an ordinary certificate certifies a CA of his own."""
+    root = pki().root
+    middle = certify(
+        "CN=Middle",
+        key=keys.rsa(3),
+        issuer=root,
+        ca=what != "basicConstraints",
+        usages=CERT_SIGN if what != "keyCertSign" else SIGN_AND_ENCRYPT,
+        purposes=[REQUEST_AGENT],
+    )
+    low = certify("CN=Low", key=keys.rsa(4), issuer=middle, ca=True, usages=EVERYTHING)
+    ra = certify("CN=RA", key=keys.rsa(6), issuer=low, purposes=[REQUEST_AGENT])
+    trusted = trust(root, middle, low, root=root)
+    assert trusted.issuer == root.certificate
+    assert low.certificate not in trusted.certificates
+    with pytest.raises(UntrustedCa, match="does not chain to"):
+        trust(root, middle, low, ra, root=root)
+    with pytest.raises(UntrustedCa, match="No certificate that the server sent chains"):
+        bag(low).authenticate(anchors=[root.certificate], extra=[middle.certificate], at=NOW)
 
 
 def test_all_certificates_of_the_ca_are_listed_once() -> None:

@@ -539,6 +539,90 @@ def test_two_cas_that_certify_each_other() -> None:
     assert not chain.is_complete
 
 
+# Root ← Sub ← Low, with a constraint of the root's or of Sub's.
+LOW_KEY = keys.ec(4)
+
+
+def constrained(subject: str, issuer: str, most: int, **signed: Any) -> Certificate:
+    """Make a CA certificate with a pathLenConstraint."""
+    constraint = tlv.extension("2.5.29.19", tlv.seq(tlv.boolean(), tlv.integer(most)))
+    key, by = signed.pop("key"), signed.pop("by")
+    return made(
+        subject,
+        key,
+        issuer=tlv.name(issuer),
+        issuer_key=by,
+        extensions=(constraint,),
+        not_before=tlv.utc_time("240101000000Z"),
+        not_after=tlv.utc_time("340101000000Z"),
+        **signed,
+    )
+
+
+LOW = issued("Low", "Sub", key=LOW_KEY, by=SUB_KEY)
+LOW_LEAF = issued("Leaf", "Low", key=LEAF_KEY, by=LOW_KEY, ca=False)
+
+
+@pytest.mark.conforms("G-14")
+@pytest.mark.parametrize("most", [0, 1, 2])
+def test_a_path_length_counts_the_cas_below(most: int) -> None:
+    root = constrained("Root", "Root", most, key=ROOT_KEY, by=ROOT_KEY)
+    assert root.path_length == most
+    assert (SUB.path_length, made(extensions=None).path_length) == (None, None)
+    # The certificate itself does not count, whatever it is, unless it is said to issue.
+    for certificate, pool, below in (
+        (LOW_LEAF, (LOW, SUB, root), 2),
+        (LEAF, (SUB, root), 1),
+        (LOW, (SUB, root), 1),
+        (SUB, (root,), 0),
+        (root, (root,), 0),
+    ):
+        for issues in (False, True):
+            counted = below + (issues and certificate not in (root, LEAF, LOW_LEAF))
+            if issues and certificate in (LEAF, LOW_LEAF):
+                continue
+            chain = build_chain(certificate, pool, at=NOW, issues=issues, provider=PROVIDER)
+            assert chain.is_complete is (counted <= most), (certificate, issues)
+            if not chain.is_complete:
+                assert chain.certificates == (certificate, *pool[:-1])
+                assert chain.missing_issuer is None
+                assert chain.problem == (
+                    f"CN=Root issued the certificate of CN=Sub, but its own allows {most} CAs "
+                    "below it and no more (pathLenConstraint)."
+                )
+
+
+@pytest.mark.conforms("G-14")
+def test_a_path_length_of_one_in_the_middle() -> None:
+    strict = constrained("Sub", "Root", 0, key=SUB_KEY, by=ROOT_KEY)
+    assert chain_of(LEAF, strict, ROOT).is_complete
+    chain = chain_of(LOW_LEAF, LOW, strict, ROOT)
+    assert chain.certificates == (LOW_LEAF, LOW)
+    assert "CN=Sub issued the certificate of CN=Low, but its own allows 0" in str(chain.problem)
+    # Certified twice, once with room for more: that way is taken.
+    for pool in itertools.permutations((LOW, strict, SUB, ROOT)):
+        assert chain_of(LOW_LEAF, *pool).certificates == (LOW_LEAF, LOW, SUB, ROOT)
+
+
+@pytest.mark.conforms("G-14", "N-07")
+def test_a_path_length_does_not_count_a_cas_next_key() -> None:
+    rolled = issued("Root", "Root", key=SUB_KEY, by=ROOT_KEY)
+    leaf = issued("Leaf", "Root", key=LEAF_KEY, by=SUB_KEY, ca=False)
+    root = constrained("Root", "Root", 0, key=ROOT_KEY, by=ROOT_KEY)
+    assert chain_of(leaf, rolled, root).certificates == (leaf, rolled, root)
+    assert chain_of(leaf, rolled, root).is_complete
+
+
+def test_a_malformed_name_at_the_end_of_a_chain_breaks_nothing() -> None:
+    """Whether it is self-issued cannot be said, and need not be."""
+    root = constrained("Root", "Root", 0, key=ROOT_KEY, by=ROOT_KEY)
+    bad = made("Sub", SUB_KEY, issuer=tlv.seq(tlv.seq()), issuer_key=ROOT_KEY)
+    for issues in (False, True):
+        chain = build_chain(bad, (bad, root), at=NOW, issues=issues, provider=PROVIDER)
+        assert chain.certificates == (bad,)
+        assert not chain.is_complete
+
+
 def ladder(length: int) -> list[Certificate]:
     """Return a chain of so many certificates, leaf first."""
     pair = (ROOT_KEY, SUB_KEY)

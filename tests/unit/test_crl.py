@@ -14,6 +14,7 @@ from pyscep.errors import (
     LimitExceeded,
     SignatureInvalid,
     UnsupportedError,
+    UntrustedCa,
     WeakAlgorithm,
 )
 from pyscep.keys import PrivateKey
@@ -57,8 +58,8 @@ def crl(
     return tlv.signed_by(key, content, identifier=identifier)
 
 
-def authority(name: str = "CA", key: PrivateKey = KEY) -> Certificate:
-    octets = tlv.certificate(key, subject=tlv.name(name), extensions=(tlv.CA_TRUE,))
+def authority(name: str = "CA", key: PrivateKey = KEY, *more: bytes) -> Certificate:
+    octets = tlv.certificate(key, subject=tlv.name(name), extensions=(tlv.CA_TRUE, *more))
     return parse_certificate(octets)
 
 
@@ -151,6 +152,21 @@ def test_another_issuer() -> None:
 def test_another_key_of_the_same_name() -> None:
     with pytest.raises(SignatureInvalid):
         parse_crl(crl()).verify(authority(key=keys.ec(1)), provider=PROVIDER)
+
+
+@pytest.mark.conforms("Q-07", "G-10")
+def test_an_issuer_that_may_not_sign_crls() -> None:
+    """Also where it is a CA that may issue; without keyUsage everything is allowed."""
+    listed = parse_crl(crl())
+    with pytest.raises(UntrustedCa, match=r"CN=CA signed a CRL, but .* lacks cRLSign") as caught:
+        listed.verify(authority("CA", KEY, tlv.MAY_SIGN_ONLY_CERTIFICATES), provider=PROVIDER)
+    assert (caught.value.expected, caught.value.actual) == (
+        "a CA certificate with cRLSign",
+        "CN=CA",
+    )
+    assert (caught.value.fail_info_hint, caught.value.http_status_hint) == (2, 400)
+    listed.verify(authority("CA", KEY, tlv.MAY_SIGN_CERTIFICATES), provider=PROVIDER)
+    listed.verify(authority(), provider=PROVIDER)
 
 
 @pytest.mark.conforms("Q-07", "S-04", "S-05")

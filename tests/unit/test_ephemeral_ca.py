@@ -20,6 +20,7 @@ from pyscep.handlers import Issue, static_challenge
 from pyscep.identifiers import IssuerAndSerialNumber
 from pyscep.testing import EphemeralCa
 from pyscep.testing.ephemeral_ca import ALL_CA_USAGES
+from pyscep.testing.profiles import PROFILES
 from pyscep.transaction import require_success
 from tests.helpers import key_kinds, keys, responders
 
@@ -93,6 +94,25 @@ def test_key_usage_says_what_the_ca_does() -> None:
     odd = responders.new_authority(ca_key_usage=(KeyUsage.KEY_CERT_SIGN,), single_ra=True)
     assert odd.issuer.key_usage == frozenset((KeyUsage.KEY_CERT_SIGN,))
     assert odd.signer.certificate.key_usage == keys.SIGN_AND_ENCRYPT
+
+
+@pytest.mark.conforms("G-11", "Q-06")
+def test_every_ca_of_the_kit_may_sign_crls() -> None:
+    made = [
+        responders.authority(),
+        responders.new_authority(key=keys.ec(0)),
+        *(
+            profile.make_authority(now=keys.NOW, provider=responders.pool().provider())
+            for profile in PROFILES
+        ),
+    ]
+    for authority in made:
+        after = authority.roll_over(
+            not_before=keys.NOW, lifetime=timedelta(days=1), key=keys.rsa(1)
+        )
+        for each in (authority, after):
+            parse_crl(each.crl(at=keys.NOW)).verify(each.issuer, provider=keys.provider())
+            assert each.issuer.allows(KeyUsage.CRL_SIGN)
 
 
 @pytest.mark.parametrize(

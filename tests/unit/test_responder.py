@@ -18,7 +18,8 @@ from pyscep.begin import cert_poll, get_cert, get_crl, pkcs_req, renewal_req
 from pyscep.ca import CaCertificates, parse_ca_certificates
 from pyscep.capabilities import Algorithms, Capability, parse_capabilities
 from pyscep.certificates import Certificate, Identity
-from pyscep.errors import SignatureInvalid, StoreError, UsageError
+from pyscep.crl import parse_crl
+from pyscep.errors import SignatureInvalid, StoreError, UntrustedCa, UsageError
 from pyscep.exchange import Exchange
 from pyscep.extensions import (
     ExtendedKeyUsage,
@@ -48,6 +49,7 @@ from pyscep.pkcs10 import CertificationRequest, build_csr
 from pyscep.pki_message import VerifiedMessage, parse_pki_message
 from pyscep.responder import Responder, no_passwords
 from pyscep.store import RecordStatus
+from pyscep.testing.ephemeral_ca import ALL_CA_USAGES
 from pyscep.transaction import (
     CrlSuccess,
     Failure,
@@ -892,6 +894,28 @@ class TestQueries:
         assert revoked == [None, keys.NOW]
         with pytest.raises(UsageError, match="not one of this CA"):
             responder.revoke(keys.stranger().certificate)
+
+    @pytest.mark.conforms("Q-06", "A-15")
+    def test_a_ca_that_may_not_sign_crls_answers_none(self) -> None:
+        authority = responders.new_authority(
+            ca_key_usage=tuple(set(ALL_CA_USAGES) - {KeyUsage.CRL_SIGN})
+        )
+        responder = new_responder(authority=authority)
+        identity = certified(by=authority)
+        query = get_crl(
+            IssuerAndSerialNumber.of(identity.certificate), identity=identity, ca=trust(responder)
+        )
+        reply = query.receive(responder.answer(query.message))
+        assert isinstance(reply, Failure)
+        assert reply.fail_info is FailInfo.BAD_REQUEST
+        assert reply.fail_info_text == "This CA signs no CRLs."
+        with pytest.raises(UsageError, match="lacks cRLSign") as caught:
+            responder.crl()
+        assert caught.value.argument == "authority"
+        # And a client would not take one of it.
+        listed = parse_crl(authority.crl(at=keys.NOW))
+        with pytest.raises(UntrustedCa, match="lacks cRLSign"):
+            listed.verify(authority.issuer, provider=keys.provider())
 
     @pytest.mark.conforms("A-15", "Q-03")
     def test_get_crl_of_another_ca(self) -> None:
