@@ -541,6 +541,23 @@ def test_path_length_is_kept_by_one_of_two_ways() -> None:
         assert trusted.issuer == low.certificate
 
 
+@pytest.mark.conforms("G-14")
+def test_path_length_is_kept_by_the_longer_of_two_ways() -> None:
+    root, *_ = line(None)
+    short = constrained("CN=Sub", 1, number=1, issuer=root)
+    middle = constrained("CN=Middle", None, number=2, issuer=root)
+    long = constrained("CN=Sub", None, number=1, issuer=middle)
+    low = constrained("CN=Low", None, number=3, issuer=long)
+    lowest = constrained("CN=Lowest", None, number=4, issuer=low)
+    everybody = (root, short, middle, long, low, lowest)
+    for order in (everybody, everybody[::-1]):
+        trusted = trust(*order, root=root)
+        assert trusted.chain.certificates == tuple(
+            each.certificate for each in (lowest, low, long, middle, root)
+        )
+        assert trusted.chain.is_complete
+
+
 @pytest.mark.conforms("G-14", "N-07")
 def test_path_length_does_not_count_a_cas_next_key() -> None:
     root, *_ = line(0)
