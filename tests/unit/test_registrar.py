@@ -199,7 +199,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
             yield opened
 
 
-@pytest.mark.conforms("S-19", "A-14", "A-16")
+@pytest.mark.conforms("A-14", "A-16")
 class TestHowManyMayWait:
     def test_the_next_one_is_refused_and_told_why(self, store: Store) -> None:
         handler = ApprovalHandler(handler=responders.one_time_challenge())

@@ -154,7 +154,6 @@ class TestEveryStore:
         put(store, RECORD)
         assert store.get("T1") == RECORD
 
-    @pytest.mark.conforms("S-19")
     def test_so_many_may_wait(self, store: Store) -> None:
         def wait(transaction_id: str, **changes: Any) -> Record | None:
             record = replace(RECORD, transaction_id=transaction_id, **changes)
@@ -185,7 +184,7 @@ class TestEveryStore:
         put(store, replace(RECORD, transaction_id="T6"))
         assert len(store.pending()) == 3
 
-    @pytest.mark.conforms("X-16", "S-19")
+    @pytest.mark.conforms("X-16")
     def test_many_threads_take_no_more_places_than_there_are(self, store: Store) -> None:
         refused: list[int] = []
 
@@ -355,9 +354,7 @@ class TestSqliteStore:
             store._connection.set_trace_callback(None)
             (counting,) = (each for each in statements if "count(" in each)
             plan = store._connection.execute(f"EXPLAIN QUERY PLAN {counting}").fetchall()
-        assert [row[3] for row in plan] == [
-            "SEARCH transactions USING COVERING INDEX waiting (status=?)"
-        ]
+        assert ["COVERING INDEX waiting" in row[3] for row in plan] == [True]
 
     def test_what_is_no_store(self, tmp_path: Path) -> None:
         text = tmp_path / "text"
