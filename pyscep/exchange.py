@@ -267,10 +267,7 @@ class Exchange(Outgoing):
         certificates = _parse_all(bag, self._sent.limits)
         matching = [c for c in certificates if c.public_key == self._sent.transaction.public_key]
         if not matching:
-            raise CertificateMismatch(
-                f"None of the {len(certificates)} certificates in the reply has the requested "
-                "key; do not use any of them."
-            )
+            raise CertificateMismatch(_without_ours(len(certificates)))
         certificate = max(matching, key=lambda c: c.not_before)
         others = [c for c in certificates if c is not certificate]
         changed = certificate.subject != self._sent.transaction.subject
@@ -347,6 +344,14 @@ class CrlQuery(Outgoing):
 
 def _parse_all(bag: CertificateBag, limits: Limits) -> list[Certificate]:
     return [parse_certificate(each, limits=limits) for each in bag.certificates]
+
+
+def _without_ours(count: int) -> str:
+    if count == 0:
+        return "The reply says SUCCESS, but there is no certificate in it; look at the CA's log."
+    if count == 1:
+        return "The certificate in the reply does not have the requested key; do not use it."
+    return f"None of the {count} certificates in the reply has the requested key; do not use them."
 
 
 def _refuse_pending(reply: VerifiedMessage) -> None:

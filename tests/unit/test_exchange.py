@@ -330,11 +330,28 @@ class TestSuccess:
             exchange.receive(status(exchange, "0").encode())
 
     @pytest.mark.conforms("R-13", "S-11")
-    @pytest.mark.parametrize("bag", [degenerate(), degenerate([keys.stranger().certificate.der])])
-    def test_a_certificate_for_another_key(self, bag: bytes) -> None:
+    @pytest.mark.parametrize(
+        ("bag", "text"),
+        [
+            (
+                [],
+                "The reply says SUCCESS, but there is no certificate in it; look at the CA's log.",
+            ),
+            (
+                [keys.stranger().certificate.der],
+                "The certificate in the reply does not have the requested key; do not use it.",
+            ),
+            (
+                [keys.stranger().certificate.der, keys.ca().certificate.der],
+                "None of the 2 certificates in the reply has the requested key; do not use them.",
+            ),
+        ],
+    )
+    def test_a_certificate_for_another_key(self, bag: list[bytes], text: str) -> None:
         exchange = enrolment()
-        with pytest.raises(CertificateMismatch, match="requested key"):
-            exchange.receive(answer(exchange, bag))
+        with pytest.raises(CertificateMismatch) as caught:
+            exchange.receive(answer(exchange, degenerate(bag)))
+        assert str(caught.value) == text
 
     @pytest.mark.conforms("R-13")
     @pytest.mark.parametrize("issuer_name", [None, "CN=pyscep test CA"])
