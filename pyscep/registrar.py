@@ -257,14 +257,13 @@ class Registrar:
             return failure(decision.fail_info, decision.fail_info_text)
         try:
             record = self._record(request, decision)
-        except ChallengeReused:
-            self.on_reuse(request)
-            raise
         except TooManyPending:
             # What the operator could do about it is not for the client.
             text = "Too many requests wait for a decision already; try again later."
             return failure(FailInfo.BAD_REQUEST, text)
         except Exception as error:
+            if isinstance(error, ChallengeReused):
+                self.on_reuse(request)
             if isinstance(decision, Issue) and decision.observer is not None:
                 # Of an error that is not ours, nobody knows what its text would give away.
                 known = isinstance(error, ScepError)

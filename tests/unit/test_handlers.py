@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 
 from pyscep.begin import pkcs_req, renewal_req
-from pyscep.certificates import Identity, parse_certificate
+from pyscep.certificates import Certificate, Identity, parse_certificate
 from pyscep.challenges import OneTimeChallenges
-from pyscep.errors import HttpError, TransportError, UnsupportedError, UsageError
+from pyscep.errors import ChallengeReused, HttpError, TransportError, UnsupportedError, UsageError
 from pyscep.handlers import (
     ApprovalHandler,
     ChallengeHandler,
+    Decision,
     EnrolmentRequest,
     Issue,
     Refuse,
@@ -121,6 +122,30 @@ class TestOneTimeChallenges:
         assert [each.csr.public_key for each in alarms] == [keys.rsa(3).public_key]
         again = begin(responder, challenge_password=challenges.new_challenge())
         require_success(send(responder, again))
+
+    @pytest.mark.conforms("H-04", "V-08")
+    def test_an_observer_hears_of_a_second_use(self, challenges: OneTimeChallenges) -> None:
+        told: list[str] = []
+
+        class Told:
+            def issued(self, certificate: Certificate) -> None:
+                told.append("issued")
+
+            def failed(self, reason: str) -> None:
+                told.append(reason)
+
+        class Observed:
+            def decide(self, request: EnrolmentRequest) -> Decision:
+                decision = challenges.handler().decide(request)
+                assert isinstance(decision, Issue)
+                return replace(decision, observer=Told())
+
+        responder = new_responder(handler=Observed())
+        challenge = challenges.new_challenge()
+        require_success(send(responder, begin(responder, challenge_password=challenge)))
+        second = begin(responder, number=3, challenge_password=challenge)
+        assert isinstance(send(responder, second), Failure)
+        assert told == ["issued", str(ChallengeReused())]
 
     @pytest.mark.conforms("H-11")
     def test_a_refusal_uses_nothing_up(self, challenges: OneTimeChallenges) -> None:

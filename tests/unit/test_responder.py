@@ -837,6 +837,18 @@ class TestApproval:
         with pytest.raises(UsageError):
             self.responder.approve(transaction_id)
 
+    @pytest.mark.conforms("V-08")
+    def test_an_approval_without_observer_delivers_what_one_held_back(self) -> None:
+        told = Observer(refuses=True)
+        exchange = begin(self.responder)
+        send(self.responder, exchange)
+        transaction_id = exchange.transaction.transaction_id
+        with pytest.raises(StoreError):
+            self.responder.approve(transaction_id, Issue(observer=told))
+        certificate = self.responder.approve(transaction_id)
+        assert told.issued_certificates == [certificate]
+        assert require_success(send(self.responder, exchange)).certificate == certificate
+
 
 def self_signed_stranger() -> Identity:
     return responders.self_signed(responders.csr(3), 3)
