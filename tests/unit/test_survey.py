@@ -10,12 +10,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from pyscep import http_server
 from pyscep.algorithms import DigestAlgorithm
-from pyscep.capabilities import Algorithms
+from pyscep.capabilities import Algorithms, HttpMethod
+from pyscep.certificates import Certificate, Identity
 from pyscep.errors import TransportError, UntrustedCa
 from pyscep.handlers import ApprovalHandler
 from pyscep.http import HttpRequest, HttpResponse
 from pyscep.memory_store import MemoryStore
+from pyscep.names import build_name
 from pyscep.pkcs10 import build_csr, self_signed_identity
 from pyscep.responder import Responder
 from pyscep.survey import Enrolment, Survey, Verdict, survey
@@ -23,6 +26,8 @@ from pyscep.survey.rules import RULES
 from pyscep.testing import EphemeralCa, Fault, Misbehaviour
 from pyscep.testing.profiles import PROFILES, Profile, ProfileServer
 from tests.helpers import key_kinds, keys, responders
+from tests.helpers.message_factory import degenerate
+from tests.helpers.tlv import DATA, explicit, octets, oid, seq
 
 Handle = Callable[[HttpRequest], HttpResponse]
 NOW = keys.NOW
@@ -154,6 +159,101 @@ def test_an_enrolment_that_waits() -> None:
     assert report.notes[-1] == "CertPoll: PENDING."
 
 
+def but(number: int, other: Handle, *, usual: Handle) -> Handle:
+    """Answer the PKIOperation of this number in another way; 2 is the PKCSReq sent again."""
+    asked: list[HttpRequest] = []
+
+    def handle(request: HttpRequest) -> HttpResponse:
+        if "PKIOperation" not in request.url:
+            return usual(request)
+        asked.append(request)
+        return (other if len(asked) == number else usual)(request)
+
+    return handle
+
+
+def texts(report: Survey, identifier: str) -> list[str]:
+    return [text for each in report.checks if each.id == identifier for text in each.texts]
+
+
+@pytest.mark.conforms("X-07")
+def test_who_is_approved_in_the_meantime_is_answered_otherwise() -> None:
+    responder = responders.new_responder(handler=ApprovalHandler())
+
+    def approving(request: HttpRequest) -> HttpResponse:
+        for record in responder.store.pending():
+            responder.approve(record.transaction_id)
+        return responder.handle(request)
+
+    handle = but(2, approving, usual=responder.handle)
+    report = run(handle, enrolment(responders.authority()))
+    assert (report.conforms, failed(report)) == (True, set())
+    assert {"X-07", "P-11"} <= verdicts(report, Verdict.PASS)
+    assert report.notes[1:4] == (
+        "PKCSReq: PENDING.",
+        "PKCSReq sent again: SUCCESS.",
+        "CertPoll: SUCCESS.",
+    )
+
+
+@pytest.mark.conforms("X-07")
+@pytest.mark.parametrize(
+    ("first", "again", "text"),
+    [
+        ((), (Fault.REFUSED,), "PKCSReq sent again: the answer is FAILURE."),
+        ((), (Fault.EMPTY_BODY,), "PKCSReq sent again: there was no readable answer."),
+        ((), (Fault.WRONG_RECIPIENT_NONCE,), "PKCSReq sent again: there was no readable answer."),
+        ((Fault.PENDING_FOREVER,), (Fault.REFUSED,), "PKCSReq sent again: the answer is FAILURE."),
+        ((), (Fault.PENDING_FOREVER,), "PKCSReq sent again: the answer is PENDING."),
+    ],
+)
+def test_what_no_repetition_may_be_answered_with(
+    first: tuple[Fault, ...], again: tuple[Fault, ...], text: str
+) -> None:
+    responder = responders.new_responder()
+    usual = misbehaving(*first, responder=responder)
+    handle = but(2, misbehaving(*again, responder=responder), usual=usual)
+    assert texts(run(handle, enrolment(responders.authority())), "X-07") == [text]
+
+
+def test_a_second_certificate_for_the_same_request() -> None:
+    handle = but(2, responders.new_responder().handle, usual=responders.new_responder().handle)
+    report = run(handle, enrolment(responders.authority()))
+    assert texts(report, "X-07") == ["PKCSReq sent again: another certificate was issued."]
+
+
+@pytest.mark.parametrize(
+    ("number", "fault", "identifier", "text"),
+    [
+        (3, Fault.PENDING_FOREVER, "A-13", "GetCert: a query was answered by PENDING."),
+        (4, Fault.PENDING_FOREVER, "A-13", "GetCRL: a query was answered by PENDING."),
+        (3, Fault.NO_CERTIFICATE, "Q-03", "GetCert: the SUCCESS does not hold what was asked for."),
+        (4, Fault.NO_CERTIFICATE, "Q-06", "GetCRL: the SUCCESS does not hold what was asked for."),
+        (3, Fault.EMPTY_BODY, "Q-03", None),
+        (3, Fault.REFUSED, "Q-03", None),
+    ],
+)
+def test_wrong_answers_to_queries(
+    number: int, fault: Fault, identifier: str, text: str | None
+) -> None:
+    """A refusal is none, as a server may do without; no answer is the fault of something else."""
+    responder = responders.new_responder()
+    handle = but(number, misbehaving(fault, responder=responder), usual=responder.handle)
+    report = run(handle, enrolment(responders.authority()))
+    assert texts(report, identifier) == ([] if text is None else [text])
+    assert ("T-23" in failed(report)) == (fault is Fault.EMPTY_BODY)
+    if text is None:
+        assert identifier in verdicts(report, Verdict.NOT_SEEN)
+
+
+def test_what_is_promised_is_judged_only_where_it_is_used() -> None:
+    handle = responders.new_responder().handle
+    by_get = enrolment(responders.authority(), algorithms=Algorithms(http_method=HttpMethod.GET))
+    report = run(handle, by_get)
+    assert (report.conforms, failed(report)) == (True, set())
+    assert "C-13" in verdicts(report, Verdict.NOT_SEEN)
+
+
 def test_an_enrolment_that_is_refused() -> None:
     trying = enrolment(responders.authority())
     refused = replace(
@@ -181,6 +281,25 @@ def test_the_next_ca() -> None:
     report = run(responders.new_responder(next_authority=following).handle)
     assert (report.conforms, failed(report)) == (True, set())
     assert {"N-01", "N-02", "N-04", "N-05", "C-32"} <= verdicts(report, Verdict.PASS)
+
+
+def test_an_ra_of_the_next_ca_may_end_before_todays_ca() -> None:
+    following = responders.authority().roll_over(
+        not_before=NOW, lifetime=timedelta(days=9000), key=keys.rsa(3)
+    )
+    registrar = Identity(
+        certificate=following.issue_certificate(
+            subject=build_name("CN=RA"),
+            public_key=keys.rsa(2).public_key,
+            not_before=NOW,
+            lifetime=timedelta(days=9),
+        ),
+        key=keys.rsa(2),
+    )
+    with_ra = replace(following, signer=registrar, recipients=(registrar,))
+    report = run(responders.new_responder(next_authority=with_ra).handle)
+    assert report.notes[-1] == "GetNextCACert: 2 certificates."
+    assert "N-05" in verdicts(report, Verdict.PASS)
 
 
 def test_a_next_ca_that_ends_too_early_or_is_signed_by_somebody() -> None:
@@ -345,6 +464,23 @@ def test_content_types() -> None:
     assert lenient.conforms
     assert "T-21" in failed(run(answering(GetCACaps=typed("text/plain; charset=utf-8"))))
     assert "T-28" in failed(run(answering(GetCACaps=typed("text/plain"))))
+
+
+@pytest.mark.conforms("G-03", "D-01")
+def test_one_certificate_in_a_bag_and_a_bag_that_is_signed() -> None:
+    def packed(*certificates: Certificate, **options: bytes) -> Handle:
+        bag = degenerate([each.der for each in certificates], **options)  # type: ignore[arg-type]
+        return answering(GetCACert=lambda _: http_server.ca_cert_response(bag, chain=True))
+
+    ca = responders.authority().issuer
+    alone = run(packed(ca))
+    assert failed(alone) == {"G-03"}
+    assert texts(alone, "G-03") == ["GetCACert: one certificate comes as degenerate."]
+    ra = EphemeralCa.create(now=NOW, key=keys.rsa(0), single_ra=True, provider=keys.provider())
+    content = seq(oid(DATA), explicit(0, octets(b"x")))
+    report = run(packed(*ra.published, encapsulated=content))
+    assert {"G-04"} <= failed(report)
+    assert not report.conforms
 
 
 def test_a_server_without_ca() -> None:
