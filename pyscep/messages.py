@@ -211,11 +211,11 @@ def parse_request(
         case MessageType.RENEWAL_REQ:
             return RenewalReq(csr=parse_csr(octets, limits=limits))
         case MessageType.CERT_POLL:
-            return der.read_der(octets, lambda reader: _read_cert_poll(reader, limits))
+            return parse_cert_poll(octets, limits=limits)
         case MessageType.GET_CERT:
-            return GetCert(identifier=_parse_identifier(octets, limits))
+            return GetCert(identifier=parse_identifier(octets, limits=limits))
         case _:
-            return GetCRL(identifier=_parse_identifier(octets, limits))
+            return GetCRL(identifier=parse_identifier(octets, limits=limits))
 
 
 def parse_cert_rep_content(octets: bytes, *, limits: Limits = DEFAULT_LIMITS) -> CertificateBag:
@@ -228,6 +228,28 @@ def parse_cert_rep_content(octets: bytes, *, limits: Limits = DEFAULT_LIMITS) ->
     return parse_degenerate(octets, limits=limits)
 
 
+def parse_cert_poll(octets: bytes, *, limits: Limits = DEFAULT_LIMITS) -> CertPoll:
+    """Read the messageData of a CertPoll.
+
+    :raises DecodeError: not an IssuerAndSubject.
+    :raises LimitExceeded: a name with more attributes or bytes than *limits* allow.
+
+    Source: RFC 8894 section 3.3.3; P-01.
+    """
+    return der.read_der(octets, lambda reader: _read_cert_poll(reader, limits))
+
+
+def parse_identifier(octets: bytes, *, limits: Limits = DEFAULT_LIMITS) -> IssuerAndSerialNumber:
+    """Read the messageData of a GetCert or GetCRL.
+
+    :raises DecodeError: not an IssuerAndSerialNumber.
+    :raises LimitExceeded: a name with more attributes or bytes than *limits* allow.
+
+    Source: RFC 8894 section 3.3.4; Q-01.
+    """
+    return der.read_der(octets, lambda reader: read_issuer_and_serial_number(reader, limits=limits))
+
+
 def _read_cert_poll(reader: der.Reader, limits: Limits) -> CertPoll:
     # IssuerAndSubject ::= SEQUENCE { issuer Name, subject Name }
     fields = reader.enter()
@@ -235,10 +257,6 @@ def _read_cert_poll(reader: der.Reader, limits: Limits) -> CertPoll:
     subject = parse_name(fields.read_raw_of(der.SEQUENCE, "the subject"), limits=limits)
     fields.finish()
     return CertPoll(issuer=issuer, subject=subject)
-
-
-def _parse_identifier(octets: bytes, limits: Limits) -> IssuerAndSerialNumber:
-    return der.read_der(octets, lambda reader: read_issuer_and_serial_number(reader, limits=limits))
 
 
 # ----------------------------------------------------------------------------- words for people

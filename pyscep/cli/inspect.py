@@ -14,6 +14,7 @@ from pyscep.cli.passwords import add_secret_options, read_secret
 from pyscep.cli.shapes import certificate_text, moment
 from pyscep.cli.terminal import Terminal, table
 from pyscep.inspection import Inspection, Kind, Level, SignatureState, inspect
+from pyscep.inspection.objects import SeenRequest
 
 _NAMES = {
     Kind.PKI_MESSAGE: "a SCEP message",
@@ -35,7 +36,14 @@ _NAMES = {
     Kind.EMPTY: "empty",
     Kind.UNKNOWN: "nothing that SCEP has",
 }
-_NOT_OF_SCEP = {Kind.PRIVATE_KEY, Kind.PUBLIC_KEY, Kind.PKCS12, Kind.DER, Kind.UNKNOWN}
+_NOT_OF_SCEP = {
+    Kind.SIGNED_DATA,
+    Kind.PRIVATE_KEY,
+    Kind.PUBLIC_KEY,
+    Kind.PKCS12,
+    Kind.DER,
+    Kind.UNKNOWN,
+}
 _STATES = {
     SignatureState.VALID: "verifies",
     SignatureState.INVALID: "DOES NOT VERIFY",
@@ -109,7 +117,7 @@ def _paragraphs(seen: Inspection) -> Iterator[str]:
         yield f"\n{facts}"
     if seen.csr is not None:
         yield "\nCertification request:"
-        yield table(_request(seen), indent="  ")
+        yield table(_request(seen.csr), indent="  ")
     for number, certificate in enumerate(seen.certificates or (), start=1):
         yield f"\nCertificate {number}:"
         yield certificate_text(certificate, indent="  ")
@@ -140,10 +148,7 @@ def _facts(seen: Inspection) -> Iterator[tuple[str, object]]:
         yield f"{label[:1].upper()}{label[1:]}", text
 
 
-def _request(seen: Inspection) -> Iterator[tuple[str, object]]:
-    csr = seen.csr
-    if csr is None:
-        return
+def _request(csr: SeenRequest) -> Iterator[tuple[str, object]]:
     yield "Subject", csr.subject or "(empty)"
     yield "Alternative names", ", ".join(csr.sans) or None
     yield "Challenge password", "yes (not shown)" if csr.has_challenge else "no"

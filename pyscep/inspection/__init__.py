@@ -37,6 +37,7 @@ from pyscep.inspection.things import (
     SHAPES,
     see_degenerate,
     see_next_ca,
+    see_other_signed,
     see_private_key,
     see_signed_object,
 )
@@ -185,20 +186,21 @@ def _structure(
 
 def _signed_data(element: Element, keys: tuple[PrivateKey, ...], scene: Scene) -> Inspection:
     seen = see_signed_data(element)
-    if not seen.signers and not _is_envelope(seen, scene):
+    inner = _type_inside(seen, scene)
+    if not seen.signers and inner != asn1.ENVELOPED_DATA:
         return see_degenerate(element, seen, scene)
     message = see_message(seen.signers[0]) if seen.signers else None
-    is_scep = message is not None and any((message.message_type, message.transaction_id))
-    if is_scep or _is_envelope(seen, scene):
+    if (message is not None and message.is_scep) or inner == asn1.ENVELOPED_DATA:
         return _pki_message(element, seen, keys, scene)
-    if seen.certificates or seen.content_type == asn1.SIGNED_DATA or seen.has_content:
+    is_flat = bool(seen.certificates) and not seen.has_content
+    if is_flat or asn1.SIGNED_DATA in (inner, seen.content_type):
         return see_next_ca(element, seen, scene)
-    return _pki_message(element, seen, keys, scene)
+    return see_other_signed(element, seen, scene)
 
 
-def _is_envelope(seen: SeenSignedData, scene: Scene) -> bool:
+def _type_inside(seen: SeenSignedData, scene: Scene) -> str | None:
     inner, _ = read_element(seen.content or b"", limits=scene.limits)
-    return inner is not None and content_type_of(inner) == asn1.ENVELOPED_DATA
+    return None if inner is None else content_type_of(inner)
 
 
 def _pki_message(

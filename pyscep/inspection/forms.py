@@ -100,8 +100,6 @@ def _from_pem(text: bytes) -> Unwrapped:
     except DecodeError as error:
         broken = Departure.UNREADABLE.found(str(error))
         return Unwrapped(octets=b"", wrapping=("PEM",), findings=(broken,))
-    if not blocks:
-        return Unwrapped(octets=text)
     # A key with its certificates is a key; of several certificates, all are looked at.
     block = next((each for each in blocks if each.label.endswith("PRIVATE KEY")), blocks[0])
     more = (each.contents for each in blocks[1:] if each.label == block.label == "CERTIFICATE")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from pyscep import asn1, der
 from pyscep.inspection.cms import SeenAttribute, SeenSigner
@@ -65,6 +65,11 @@ class SeenMessage:
     def status(self) -> PkiStatus | None:
         """The pkiStatus, if RFC 8894 has it."""
         return next((k for k in PkiStatus if str(k.value) == self.pki_status), None)
+
+    @property
+    def is_scep(self) -> bool:
+        """Whether any of the attributes is there."""
+        return any(getattr(self, each.name) is not None for each in fields(self))
 
     @property
     def is_reply(self) -> bool:

@@ -22,7 +22,7 @@ from pyscep.crypto import CryptoProvider
 from pyscep.errors import DecodeError, DuplicateAttribute, ScepError, SignatureInvalid
 from pyscep.extensions import KeyUsage
 from pyscep.inspection.cms import SeenSignedData
-from pyscep.inspection.elements import Element, is_der, read_element
+from pyscep.inspection.elements import is_der, read_element
 from pyscep.inspection.findings import Departure, Finding
 from pyscep.limits import Limits
 from pyscep.names import parse_name
@@ -163,17 +163,13 @@ def _oid_of(algorithm: bytes) -> str:
     return (None if found is None else found.oid()) or "?"
 
 
-def check_signed(
-    signed: Signed, candidates: Sequence[Certificate], *, named: bool, scene: Scene
-) -> SignatureState:
-    """Check the signature of a certificate or CRL with the issuer's key.
+def check_signed(signed: Signed, candidates: Sequence[Certificate], scene: Scene) -> SignatureState:
+    """Check the signature of a certificate or CRL.
 
-    :param named: whether any of *candidates* has the issuer's name.
+    :param candidates: what bears the issuer's name.
 
     Source: RFC 5280 section 4.1.1.3.
     """
-    if not named:
-        return SignatureState.NOT_CHECKED
     states = [verify_signed(signed, c.public_key, scene) for c in candidates]
     for state in (SignatureState.VALID, SignatureState.INVALID):
         if state in states:
@@ -292,35 +288,33 @@ def _about_request(csr: CertificationRequest) -> Iterator[Finding]:
     constraints = extensions.read_basic_constraints(csr.extensions)
     if constraints is not None and constraints[0]:
         yield Departure.CSR_CA.found("The request asks for a CA certificate.")
-    element, _ = read_element(csr.der)
-    info = None if element is None else element.at(0)
-    if info is None:
-        return
-    version, attributes = info.at(0), info.find(der.context(0))
-    number = None if version is None else version.integer()
-    if number != 0:
-        yield Departure.CSR_VERSION.found(f"The request's version is {number} instead of 0.")
+    info = der.Reader(csr.signed.content).enter()
+    version = info.read_integer()
+    if version != 0:
+        yield Departure.CSR_VERSION.found(f"The request's version is {version} instead of 0.")
+    info.read_raw()
+    info.read_raw()
+    attributes = info.enter_optional(der.context(0))
     if attributes is None:
         yield Departure.CSR_VERSION.found(
             "The request has no attributes field; an empty one has to be there."
         )
         return
-    for attribute in attributes.children():
-        yield from _about_request_attribute(attribute)
+    while not attributes.at_end:
+        yield from _about_request_attribute(attributes.enter())
 
 
-def _about_request_attribute(attribute: Element) -> Iterator[Finding]:
-    kind, value = attribute.at(0), attribute.at(1, 0)
-    oid = None if kind is None else kind.oid()
+def _about_request_attribute(attribute: der.Reader) -> Iterator[Finding]:
+    oid, values = attribute.read_oid(), attribute.enter(der.SET)
     if oid in (asn1.MICROSOFT_EXTENSION_REQUEST, asn1.VERISIGN_EXTENSION_REQUEST):
         yield Departure.CSR_EXTENSIONS.found(
             f"The request's extensions stand under {oid}, not under extensionRequest."
         )
     usual = (der.PRINTABLE_STRING, der.UTF8_STRING)
-    if oid == asn1.CHALLENGE_PASSWORD and value is not None and value.tag not in usual:
+    if oid == asn1.CHALLENGE_PASSWORD and values.peek() not in usual:
         yield Departure.CHALLENGE_TYPE.found(
-            f"The challenge password is a string of tag 0x{value.tag:02x}; PrintableString and "
-            "UTF8String are what servers expect."
+            f"The challenge password is a string of tag 0x{values.read_raw()[0]:02x}; "
+            "PrintableString and UTF8String are what servers expect."
         )
 
 

@@ -25,7 +25,7 @@ from pyscep.inspection.objects import (
     see_request,
 )
 from pyscep.inspection.result import Details
-from pyscep.messages import CertPoll, GetCert, GetCRL, MessageType, parse_request
+from pyscep.messages import MessageType, parse_cert_poll, parse_identifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,26 +57,32 @@ def see_payload(octets: bytes, kind: MessageType | None, scene: Scene) -> SeenPa
         if kind in (MessageType.PKCS_REQ, MessageType.RENEWAL_REQ):
             request = see_request(octets, scene)
             return SeenPayload(request=request, findings=request.findings)
-        return SeenPayload(details=describe_query(octets, kind, scene))
+        describe = describe_poll if kind is MessageType.CERT_POLL else describe_query
+        return SeenPayload(details=describe(octets, scene))
     except ScepError as error:
         wrong = Departure.PAYLOAD.found(f"What is encrypted does not fit the messageType: {error}")
         return SeenPayload(findings=(wrong,))
 
 
-def describe_query(octets: bytes, kind: MessageType, scene: Scene) -> Details:
-    """Say what a CertPoll, GetCert or GetCRL asks for.
+def describe_poll(octets: bytes, scene: Scene) -> Details:
+    """Say what a CertPoll asks for.
 
     :raises ScepError: it is none.
 
-    Source: RFC 8894 sections 3.3.3 and 3.3.4; P-01, Q-01.
+    Source: RFC 8894 section 3.3.3; P-01.
     """
-    match parse_request(kind, octets, limits=scene.limits):
-        case CertPoll() as poll:
-            return (("asks for issuer", str(poll.issuer)), ("asks for subject", str(poll.subject)))
-        case GetCert() | GetCRL() as query:
-            return (("asks for", str(query.identifier)),)
-        case _:
-            return ()
+    poll = parse_cert_poll(octets, limits=scene.limits)
+    return (("asks for issuer", str(poll.issuer)), ("asks for subject", str(poll.subject)))
+
+
+def describe_query(octets: bytes, scene: Scene) -> Details:
+    """Say what a GetCert or GetCRL asks for.
+
+    :raises ScepError: it is none.
+
+    Source: RFC 8894 section 3.3.4; Q-01.
+    """
+    return (("asks for", str(parse_identifier(octets, limits=scene.limits))),)
 
 
 def see_bag(octets: bytes, scene: Scene) -> SeenPayload:

@@ -22,10 +22,9 @@ from pyscep.inspection.objects import (
     see_crls,
     see_request,
 )
-from pyscep.inspection.payload import describe_query
+from pyscep.inspection.payload import describe_poll, describe_query
 from pyscep.inspection.result import Details, Inspection, Kind
 from pyscep.inspection.signature import see_signature
-from pyscep.messages import MessageType
 
 # ---------------------------------------------------------------------------------- certificates
 
@@ -98,6 +97,24 @@ def see_next_ca(element: Element, seen: SeenSignedData, scene: Scene) -> Inspect
     )
 
 
+def see_other_signed(element: Element, seen: SeenSignedData, scene: Scene) -> Inspection:
+    """Look at a SignedData of somebody else's, such as a signed mail.
+
+    Source: RFC 5652 section 5.
+    """
+    found = see_certificates(seen.certificates, scene)
+    signature = see_signature(element.octets, seen, is_reply=False, scene=scene)
+    return Inspection(
+        kind=Kind.SIGNED_DATA,
+        digest_algorithm=signature.digest_algorithm,
+        signature_algorithm=signature.signature_algorithm,
+        signature=signature.state,
+        certificates=found.certificates,
+        findings=(*found.findings, *signature.findings),
+        details=(("signature checked with", signature.checked_with),),
+    )
+
+
 def see_signed_object(element: Element, more: Sequence[bytes], scene: Scene) -> Inspection:
     """Tell certificate, request and CRL by what stands inside; strict parsers read them.
 
@@ -134,7 +151,7 @@ def _certificates(octets: Sequence[bytes], scene: Scene) -> Inspection:
     state = SignatureState.NOT_CHECKED
     for certificate in seen.certificates[:1]:
         issuers = [c for c in scene.signers if c.subject == certificate.issuer]
-        state = check_signed(certificate.signed, issuers, named=bool(issuers), scene=scene)
+        state = check_signed(certificate.signed, issuers, scene)
     return Inspection(
         kind=Kind.CERTIFICATE,
         signature=state,
@@ -144,11 +161,7 @@ def _certificates(octets: Sequence[bytes], scene: Scene) -> Inspection:
 
 
 def _csr(octets: bytes, scene: Scene) -> Inspection:
-    try:
-        request = see_request(octets, scene)
-    except ScepError as error:
-        problem = Departure.MALFORMED.found(f"The request cannot be read: {error}")
-        return Inspection(kind=Kind.CSR, findings=(problem,))
+    request = see_request(octets, scene)
     clear = (
         (
             Departure.CSR_IN_CLEAR.found(
@@ -171,7 +184,7 @@ def _crl(octets: bytes, scene: Scene) -> Inspection:
     state = SignatureState.NOT_CHECKED
     for crl in crls:
         issuers = [c for c in scene.signers if c.subject == crl.issuer]
-        state = check_signed(crl.signed, issuers, named=bool(issuers), scene=scene)
+        state = check_signed(crl.signed, issuers, scene)
     return Inspection(kind=Kind.CRL, signature=state, crls=crls, findings=tuple(findings))
 
 
@@ -217,13 +230,13 @@ def _pkcs12(_element: Element, _scene: Scene) -> Inspection:
 
 
 def _query(element: Element, scene: Scene) -> Inspection:
-    details = describe_query(element.octets, MessageType.GET_CERT, scene)
+    details = describe_query(element.octets, scene)
     return Inspection(kind=Kind.ISSUER_AND_SERIAL_NUMBER, details=details)
 
 
 def _poll(element: Element, scene: Scene) -> Inspection:
     try:
-        details = describe_query(element.octets, MessageType.CERT_POLL, scene)
+        details = describe_poll(element.octets, scene)
     except ScepError:
         return Inspection(kind=Kind.DER, details=(("elements", "2"),))
     return Inspection(kind=Kind.ISSUER_AND_SUBJECT, details=details)

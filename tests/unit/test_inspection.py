@@ -32,7 +32,20 @@ from tests.helpers.message_factory import (
     degenerate,
     request,
 )
-from tests.helpers.tlv import attribute, csr, integer, name, octets, oid, printable, seq
+from tests.helpers.tlv import (
+    SIGNED_DATA,
+    algorithm,
+    attribute,
+    certificate,
+    csr,
+    integer,
+    name,
+    null,
+    octets,
+    oid,
+    printable,
+    seq,
+)
 
 CHALLENGE = "a-challenge-nobody-shall-see"
 PROVIDER = OscryptoProvider()
@@ -124,6 +137,23 @@ KINDS: dict[str, tuple[bytes, Kind]] = {
         SignedMessage(signer=keys.ca(), content=degenerate([CA.der])).encode(),
         Kind.NEXT_CA_CERTIFICATES,
     ),
+    "signed mail": (
+        SignedMessage(signer=keys.ca(), content=b"Dear customer,").encode(),
+        Kind.SIGNED_DATA,
+    ),
+    "signed, and nothing in it": (
+        SignedMessage(signer=keys.ca(), certificates=()).encode(),
+        Kind.SIGNED_DATA,
+    ),
+    "next CA, flat": (SignedMessage(signer=keys.ca()).encode(), Kind.NEXT_CA_CERTIFICATES),
+    "next CA, cut off inside": (
+        SignedMessage(signer=keys.ca(), content=b"\x30", content_type=SIGNED_DATA).encode(),
+        Kind.NEXT_CA_CERTIFICATES,
+    ),
+    "reply without type and ID": (
+        cert_rep(pki_status="3").without("messageType").without("transactionID").encode(),
+        Kind.PKI_MESSAGE,
+    ),
     "envelope": (
         Envelope(recipient=keys.ca().certificate, content=CSR.der).encode(),
         Kind.ENVELOPED_DATA,
@@ -145,6 +175,7 @@ KINDS: dict[str, tuple[bytes, Kind]] = {
         GetCert(identifier=IssuerAndSerialNumber.of(LEAF)).encode(),
         Kind.ISSUER_AND_SERIAL_NUMBER,
     ),
+    "two sequences": (seq(seq(integer(1)), seq()), Kind.DER),
     "DER": (seq(integer(1), octets(b"x"), integer(2)), Kind.DER),
     "PKCS #12": (seq(integer(3), seq(oid("1.2.840.113549.1.7.1")), seq()), Kind.PKCS12),
     "nothing": (b"", Kind.EMPTY),
@@ -152,6 +183,10 @@ KINDS: dict[str, tuple[bytes, Kind]] = {
     "bytes": (b"\xff\xfe\x00\x01", Kind.UNKNOWN),
     "broken PEM": (PEM_KEY[:-40], Kind.UNKNOWN),
 }
+
+
+def test_every_kind_is_there() -> None:
+    assert {kind for _, kind in KINDS.values()} == set(Kind)
 
 
 @pytest.mark.parametrize(("octets", "kind"), KINDS.values(), ids=KINDS)
@@ -391,6 +426,37 @@ def test_a_right_reply_has_none() -> None:
         exchange = responders.begin(responder, challenge_password=challenge)
         reply = responder.answer(exchange.message)
         assert look(reply, keys=[keys.rsa(1)], signers=[CA]).findings == ()
+
+
+def test_a_signature_by_an_algorithm_that_nobody_knows() -> None:
+    """Then nothing is known of it, which is something else than that it is wrong."""
+    unknown = algorithm("1.2.3.4", null())
+    by_ca = certificate(
+        keys.rsa(0),
+        subject=name("sensor-17"),
+        issuer=CA.subject.der,
+        inner_identifier=unknown,
+        outer_identifier=unknown,
+    )
+    seen = look(by_ca, signers=[CA])
+    assert seen.signature is SignatureState.NOT_CHECKED
+    assert [each.text for each in seen.findings] == [
+        "The algorithm 1.2.3.4 signs the certificate of CN=sensor-17."
+    ]
+    written = replace(cert_rep(pki_status="3"), signature_identifier=unknown).encode()
+    shown = look(written, signers=[keys.ca().certificate])
+    assert (shown.signature, shown.signature_algorithm) == (SignatureState.NOT_CHECKED, "1.2.3.4")
+
+
+def test_a_signature_of_a_mail() -> None:
+    mail = SignedMessage(signer=keys.ca(), content=b"Dear customer,").encode()
+    seen = look(mail)
+    assert (seen.signature, seen.digest_algorithm) == (SignatureState.VALID, "SHA256")
+    assert seen.certificates == (keys.ca().certificate,)
+    assert ("signature checked with", "the given certificate of CN=CA") not in seen.details
+    wrong = look(mail.replace(b"customer", b"Customer"))
+    assert wrong.signature is SignatureState.INVALID
+    assert look(mail, signers=[LEAF]).signature is SignatureState.INVALID
 
 
 # ------------------------------------------------------------------------------------- tolerance

@@ -188,9 +188,6 @@ RA_CA = EphemeralCa.create(
     now=keys.START, key=keys.rsa(0), single_ra=True, provider=keys.provider()
 )
 CRL = responders.authority().crl(at=keys.NOW)
-MD5_CERTIFICATE = certificate(
-    keys.rsa(1), subject=SUBJECT, outer_identifier=algorithm(RSA_SIGNATURES["md5"], null())
-)
 EC_CA = keys.certify("CN=EC CA", key=keys.ec(0), ca=True, usages=keys.CERT_SIGN | keys.SIGN)
 
 CASES: dict[Departure, Case] = {
@@ -377,6 +374,35 @@ CASES: dict[Departure, Case] = {
     Departure.CAPS_PAGE: Case(b"<html><body>AES\n</body></html>"),
 }
 
+# Further ways to have some of them.
+MORE: dict[str, tuple[Departure, Case]] = {
+    "bytes after the envelope": (
+        Departure.TRAILING_BYTES,
+        sent(
+            request(content=Envelope(recipient=CA, content=responders.csr().der).encode() + b"\0")
+        ),
+    ),
+    "a certificate under MD5": (
+        Departure.MD5,
+        Case(
+            certificate(
+                keys.rsa(1),
+                subject=SUBJECT,
+                inner_identifier=algorithm(RSA_SIGNATURES["md5"], null()),
+                outer_identifier=algorithm(RSA_SIGNATURES["md5"], null()),
+            )
+        ),
+    ),
+    "a request without attributes": (
+        Departure.CSR_VERSION,
+        Case(csr(keys.rsa(1), subject=SUBJECT, attributes=None)),
+    ),
+    "a signingTime that is none": (
+        Departure.SIGNING_TIME,
+        sent(pkcs_req().having("signingTime", printable("yesterday"))),
+    ),
+}
+
 CLEAN: dict[str, Case] = {
     "PKCSReq": sent(pkcs_req()),
     "PKCSReq in a GET": sent(get_url(pkcs_req().encode())),
@@ -426,6 +452,12 @@ def test_it_is_found(departure: Departure) -> None:
     found = shown(CASES[departure])
     assert departure in found, found
     assert found[departure].endswith(".")
+
+
+@pytest.mark.parametrize(("departure", "case"), MORE.values(), ids=MORE)
+def test_it_is_found_here_too(departure: Departure, case: Case) -> None:
+    found = shown(case)
+    assert departure in found, found
 
 
 @pytest.mark.parametrize("case", CLEAN.values(), ids=CLEAN)

@@ -110,6 +110,12 @@ def test_every_kind_has_a_name(files: Path, shell: Shell) -> None:
     assert CHALLENGE not in outcome.out
 
 
+def test_what_is_told_by_its_kind_alone(files: Path, shell: Shell) -> None:
+    Path("nothing").write_bytes(b"\xff\xfe\x00\x01")
+    outcome = shell("inspect", "nothing")
+    assert (outcome.code, outcome.out) == (0, "This is nothing that SCEP has (4 bytes).\n")
+
+
 def test_findings_that_weigh_more_come_first(files: Path, shell: Shell) -> None:
     Path("bad.der").write_bytes(cert_rep(pki_status="1").without("senderNonce").encode() + b"\0\0")
     lines = shell("inspect", "bad.der").out.partition("Findings:\n")[2].splitlines()
