@@ -298,7 +298,7 @@ def _encode_general_name(name: GeneralName) -> bytes:
         case GeneralNameKind.UPN:
             upn = der.explicit(0, der.utf8_string(name.value))
             return der.encode(der.context(0), der.oid(asn1.MICROSOFT_UPN) + upn)
-        case GeneralNameKind.OTHER:
+        case _:  # OTHER
             return _unhex(name.value)
 
 

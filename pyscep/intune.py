@@ -148,13 +148,7 @@ def _read(response: HttpResponse) -> tuple[str, str]:
     if response.status == 200:
         answer = _object(response.body)
         code, description = answer.get("code"), answer.get("errorDescription")
-        # It goes to the device as it is, so it has to be a word and no more.
-        if (
-            isinstance(code, str)
-            and code.isascii()
-            and code.isalnum()
-            and len(code) <= _CODE_LENGTH
-        ):
+        if isinstance(code, str) and _is_word(code):
             return code, description if isinstance(description, str) else ""
     raise HttpError(
         f"Intune answered with HTTP status {response.status} and no code; check the endpoint, the "
@@ -165,7 +159,7 @@ def _read(response: HttpResponse) -> tuple[str, str]:
 
 
 def _is_word(code: str) -> bool:
-    """Whether it may go to the device as it is."""
+    """Whether it may go to the device as it is: a word and no more."""
     return code.isascii() and code.isalnum() and len(code) <= _CODE_LENGTH
 
 

@@ -48,7 +48,6 @@ from pyscep.messages import (
     CertRep,
     FailInfo,
     GetCert,
-    GetCRL,
     MessageType,
     PKCSReq,
     RenewalReq,
@@ -382,7 +381,7 @@ class Responder:
                 if not self.may_query(message.signer, request.identifier):
                     return failure(FailInfo.BAD_CERT_ID)
                 return self.registrar.find(request.identifier)
-            case GetCRL():
+            case _:  # GetCRL
                 return self.registrar.find_crl(request.identifier)
 
     # ----------------------------------------------------------------------- for the operator

@@ -10,7 +10,7 @@ import hashlib
 import os
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import ClassVar, NoReturn, Union
+from typing import ClassVar, NoReturn, Union, cast
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
@@ -143,9 +143,10 @@ class PycaPrivateKey:
         :raises KeyCapabilityError: an EC key, which decrypts nothing.
         """
         require_decryption(self)
+        # No other kind comes this far.
+        key = cast("rsa.RSAPrivateKey", self._key)
         try:
-            if isinstance(self._key, rsa.RSAPrivateKey):
-                return self._key.decrypt(ciphertext, _encryption_padding(algorithm))
+            return key.decrypt(ciphertext, _encryption_padding(algorithm))
         except ValueError:
             pass
         raise DecryptionFailed

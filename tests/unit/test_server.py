@@ -517,6 +517,19 @@ class TestLife:
             with pytest.raises(ZeroDivisionError, match="GET"):
                 server.check()
 
+    def test_a_length_that_the_responder_gives_is_sent_once(self) -> None:
+        answered = HttpResponse(status=200, headers=(("Content-Length", "2"),), body=b"ok")
+        with ScepServer(lambda _: answered) as server:
+            # Reading it refuses headers that are there twice.
+            answer = get(server, "operation=GetCACaps")
+        assert (answer.headers["Content-Length"], answer.body) == ("2", b"ok")
+
+    def test_a_slow_answer_comes_to_its_end(self) -> None:
+        answered = HttpResponse(status=200, body=b"ok")
+        with ScepServer(lambda _: answered, wire=lambda _: Wire.SLOW) as server:
+            assert get(server, "operation=GetCACaps").body == b"ok"
+            server.check()
+
     @pytest.mark.parametrize("wire", [Wire.CHUNKED, None])
     def test_legal_ways_to_answer(self, responder: Responder, wire: Wire | None) -> None:
         with (

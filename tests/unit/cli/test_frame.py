@@ -195,6 +195,12 @@ def test_module_and_script() -> None:
     assert module.stderr == script.stderr
 
 
+def test_importing_the_module_runs_nothing() -> None:
+    """Tools that list or document a package import all of it."""
+    shown = python("-c", "import sys, pyscep.__main__; print('imported')", "caps")
+    assert (shown.returncode, shown.stdout, shown.stderr) == (0, "imported\n", "")
+
+
 def test_nobody_reads_the_output() -> None:
     reader, writer = os.pipe()
     os.close(reader)
