@@ -155,6 +155,14 @@ def test_what_the_client_does(server: MisbehavingServer, fault: Fault) -> None:
         assert type(enrol(server, challenge)) is outcome
 
 
+def test_an_envelope_in_a_failure_is_none_in_a_success(server: MisbehavingServer) -> None:
+    """Whoever gets a certificate gets the right one."""
+    server.misbehave(Fault.ENVELOPE_IN_FAILURE)
+    reply = enrol(server, "right")
+    assert isinstance(reply, Success)
+    assert str(reply.certificate.subject) == "CN=a"
+
+
 def test_an_unknown_fault() -> None:
     with pytest.raises(pyscep.UsageError, match="NO_SIGNER") as caught:
         find_fault("nonsense")
