@@ -94,14 +94,16 @@ def see_certificates(octets: Sequence[bytes], scene: Scene) -> SeenCertificates:
             found.append(read)
         else:
             findings.append(read)
-    if len(octets) > scene.limits.certificates:
-        findings.append(
-            Departure.TOO_MUCH.found(
-                f"There are {len(octets)} certificates; the first {scene.limits.certificates} are "
-                "looked at."
-            )
-        )
+    findings += _about_number(len(octets), "certificates", scene)
     return SeenCertificates(certificates=tuple(found), findings=tuple(findings))
+
+
+def _about_number(number: int, what: str, scene: Scene) -> Iterator[Finding]:
+    most = scene.limits.certificates
+    if number > most:
+        yield Departure.TOO_MUCH.found(
+            f"There are {number} {what}; the first {most} are looked at."
+        )
 
 
 def _read_certificate(octets: bytes, scene: Scene) -> Certificate | Finding:
@@ -337,6 +339,7 @@ def see_crls(
             findings += _about_algorithm(read.signed, f"the CRL of {read.issuer}")
         else:
             findings.append(read)
+    findings += _about_number(len(octets), "CRLs", scene)
     return tuple(found), findings
 
 

@@ -33,11 +33,15 @@ from tests.helpers.message_factory import (
     request,
 )
 from tests.helpers.tlv import (
+    DATA,
     SIGNED_DATA,
     algorithm,
     attribute,
+    bits,
     certificate,
     csr,
+    enveloped,
+    explicit,
     integer,
     name,
     null,
@@ -45,6 +49,7 @@ from tests.helpers.tlv import (
     oid,
     printable,
     seq,
+    tlv,
 )
 
 CHALLENGE = "a-challenge-nobody-shall-see"
@@ -175,6 +180,7 @@ KINDS: dict[str, tuple[bytes, Kind]] = {
         GetCert(identifier=IssuerAndSerialNumber.of(LEAF)).encode(),
         Kind.ISSUER_AND_SERIAL_NUMBER,
     ),
+    "OID and number": (seq(oid("1.2.3"), integer(1)), Kind.DER),
     "two sequences": (seq(seq(integer(1)), seq()), Kind.DER),
     "DER": (seq(integer(1), octets(b"x"), integer(2)), Kind.DER),
     "PKCS #12": (seq(integer(3), seq(oid("1.2.840.113549.1.7.1")), seq()), Kind.PKCS12),
@@ -477,6 +483,85 @@ def test_a_request_that_is_refused_is_shown_all_the_same() -> None:
     assert look(nameless).to_json_object()["csr"]["subject"] == "?"
 
 
+@pytest.mark.parametrize(
+    "looks_like",
+    [seq(seq(integer(1)), integer(2)), seq(seq(integer(1)), bits(b"x"))],
+    ids=["query", "public key"],
+)
+def test_what_only_looks_like_something(looks_like: bytes) -> None:
+    seen = look(looks_like)
+    assert (seen.kind, [each.departure for each in seen.findings]) == (
+        Kind.DER,
+        [Departure.UNREADABLE],
+    )
+
+
+@pytest.mark.parametrize(
+    "wrapped", [CSR.der, octets(CSR.der), b""], ids=["bare", "in a string", "nothing"]
+)
+def test_content_that_is_no_octet_string(wrapped: bytes) -> None:
+    """Old software puts the structure itself where a string with it has to be."""
+    content = seq(oid(DATA), explicit(0, wrapped))
+    message = replace(request(content=b""), encapsulated=content).encode()
+    shown = look(message).csr
+    assert (shown is not None) == bool(wrapped)
+    assert shown is None or shown.subject == "CN=sensor-17,O=Example"
+
+
+def test_a_signer_without_algorithm_or_with_a_malformed_name_beside() -> None:
+    message = cert_rep(pki_status="3")
+    bare = replace(message, signer_infos=(seq(integer(1), seq(name("CA"), integer(1))),))
+    assert look(bare.encode()).signature_algorithm is None
+    odd = certificate(keys.rsa(2), subject=name("x"), issuer=seq(integer(1)))
+    by_name = replace(message, certificates=(odd,))
+    seen = look(by_name.encode(), signers=[keys.ca().certificate])
+    assert Departure.MALFORMED in {each.departure for each in seen.findings}
+    assert seen.signature is SignatureState.VALID
+
+
+def test_keys_that_open_nothing_are_passed_over() -> None:
+    assert look(MESSAGE, keys=[keys.ec(1), keys.ca().key]).decrypted is True
+
+
+@pytest.mark.parametrize(
+    ("recipient", "name_of_it"),
+    [(seq(integer(0)), "?"), (seq(integer(0), integer(7)), "020107")],
+    ids=["nobody", "a number"],
+)
+def test_a_recipient_that_has_no_name(recipient: bytes, name_of_it: str) -> None:
+    envelope = enveloped(
+        recipient,
+        cipher=algorithm("2.16.840.1.101.3.4.1.2", octets(bytes(16))),
+        content=tlv(0x80, bytes(16)),
+    )
+    seen = look(envelope, keys=[keys.ca().key])
+    assert (seen.kind, seen.decrypted) == (Kind.ENVELOPED_DATA, False)
+    assert ("encrypted to", name_of_it) in seen.details
+    assert {Departure.UNREADABLE, Departure.UNKNOWN_ALGORITHM} <= {
+        each.departure for each in seen.findings
+    }
+
+
+def test_an_envelope_for_nobody() -> None:
+    aes = algorithm("2.16.840.1.101.3.4.1.2", octets(bytes(16)))
+    seen = look(enveloped(cipher=aes, content=tlv(0x80, bytes(16))))
+    assert (seen.content_encryption_algorithm, seen.key_encryption_algorithm) == (
+        "AES128_CBC",
+        None,
+    )
+    assert Departure.RECIPIENT_COUNT in {each.departure for each in seen.findings}
+
+
+def test_a_key_encryption_that_nobody_knows() -> None:
+    unknown = algorithm("1.2.3.4", null())
+    envelope = Envelope(
+        recipient=keys.ca().certificate, content=CSR.der, key_encryption_identifier=unknown
+    )
+    seen = look(envelope.encode())
+    assert seen.key_encryption_algorithm == "1.2.3.4"
+    assert Departure.UNKNOWN_ALGORITHM in {each.departure for each in seen.findings}
+
+
 def test_a_cut_message_is_read_as_far_as_it_goes() -> None:
     signed = cert_rep(pki_status="3").encode()
     seen = look(signed[:-260])
@@ -490,9 +575,12 @@ def test_more_than_the_limits_allow() -> None:
     seen = look(MESSAGE, limits=small)
     assert (seen.kind, [each.id for each in seen.findings]) == (Kind.UNKNOWN, ["S-19"])
     many = replace(Limits(), certificates=2)
-    bag = look(degenerate([LEAF.der] * 3), limits=many)
-    assert len(bag.certificates or ()) == 2
-    assert Departure.TOO_MUCH in {each.departure for each in bag.findings}
+    bag = look(degenerate([LEAF.der] * 3, [KINDS["CRL"][0]] * 3), limits=many)
+    assert (len(bag.certificates or ()), len(bag.crls or ())) == (2, 2)
+    assert [each.text for each in bag.findings if each.departure is Departure.TOO_MUCH] == [
+        "There are 3 certificates; the first 2 are looked at.",
+        "There are 3 CRLs; the first 2 are looked at.",
+    ]
 
 
 @pytest.mark.conforms("S-19")

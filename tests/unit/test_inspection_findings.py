@@ -41,6 +41,7 @@ from tests.helpers.tlv import (
     SIGNED_DATA,
     algorithm,
     attribute,
+    bits,
     certificate,
     content_info,
     csr,
@@ -392,6 +393,21 @@ MORE: dict[str, tuple[Departure, Case]] = {
                 outer_identifier=algorithm(RSA_SIGNATURES["md5"], null()),
             )
         ),
+    ),
+    "a CRL that is none": (Departure.MALFORMED, Case(degenerate([CA.der], [seq(integer(1))]))),
+    "an RSA key that is none": (
+        Departure.MALFORMED,
+        Case(
+            certificate(
+                keys.rsa(1),
+                subject=SUBJECT,
+                public_key=seq(algorithm("1.2.840.113549.1.1.1", null()), bits(b"x")),
+            )
+        ),
+    ),
+    "a query that is in the clear": (
+        Departure.NOT_AN_ENVELOPE,
+        sent(request(content=seq(integer(1)), message_type="20")),
     ),
     "a request without attributes": (
         Departure.CSR_VERSION,
