@@ -10,6 +10,7 @@ nothing is missing.
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -199,6 +200,7 @@ def _trees(folder: Path) -> Iterator[tuple[Path, ast.Module]]:
         yield path.relative_to(ROOT), ast.parse(path.read_text(encoding="utf-8"))
 
 
+@functools.cache
 def code_of_ids() -> dict[str, list[str]]:
     """Return the modules, classes and functions that name each ID."""
     return _merged(
@@ -207,6 +209,7 @@ def code_of_ids() -> dict[str, list[str]]:
     )
 
 
+@functools.cache
 def tests_of_ids() -> dict[str, list[str]]:
     """Return the tests that are marked with each ID."""
     return _merged(ids_of_tests(tree, path.as_posix()) for path, tree in _trees(ROOT / "tests"))

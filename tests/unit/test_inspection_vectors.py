@@ -8,6 +8,7 @@ import pytest
 
 from pyscep.inspection import Inspection, Kind, Level, SignatureState, inspect
 from pyscep.inspection.message import MESSAGE_NAMES
+from pyscep.keys import PrivateKey
 from pyscep.messages import FailInfo, MessageType
 from pyscep.testing.vectors import VectorSet, build_vectors
 from pyscep.testing.vectors.model import Content, Reader, Rejection, Vector
@@ -44,6 +45,12 @@ def vectors() -> VectorSet:
     return build_vectors(provider=keys.provider())
 
 
+@functools.cache
+def every_key() -> list[PrivateKey]:
+    # Loading checks the primes, which takes longer than a test.
+    return [keys.provider().load_private_key(pem) for pem in vectors().keys.values()]
+
+
 NAMES = [vector.name for vector in vectors().vectors]
 
 
@@ -57,7 +64,7 @@ def look(vector: Vector) -> Inspection:
     signers = [known.certificates[name][0] for name in authority.signers]
     return inspect(
         vector.octets,
-        keys=[keys.provider().load_private_key(pem) for pem in known.keys.values()],
+        keys=every_key(),
         signers=signers if vector.reader is Reader.CLIENT else (),
         at=known.at,
         provider=keys.provider(),

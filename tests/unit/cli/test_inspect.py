@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import io
 import json
 from pathlib import Path
@@ -20,6 +21,12 @@ from tests.unit.cli.conftest import CHALLENGE, Shell
 CA = keys.ca()
 
 
+@functools.cache
+def locked_key() -> bytes:
+    # The password is made slow on purpose.
+    return OscryptoProvider().dump_private_key(CA.key, password="open sesame")
+
+
 @pytest.fixture
 def files(work: Path) -> Path:
     """Be in a directory with a request, a reply, keys and certificates."""
@@ -30,9 +37,8 @@ def files(work: Path) -> Path:
     Path("request.txt").write_bytes(base64.encodebytes(message))
     Path("reply.der").write_bytes(cert_rep(pki_status="2", fail_info="2").encode())
     Path("csr.der").write_bytes(csr)
-    dump = OscryptoProvider().dump_private_key
-    Path("ca.key").write_bytes(dump(CA.key))
-    Path("ca-locked.key").write_bytes(dump(CA.key, password="open sesame"))
+    Path("ca.key").write_bytes(OscryptoProvider().dump_private_key(CA.key))
+    Path("ca-locked.key").write_bytes(locked_key())
     Path("password").write_text("open sesame\n")
     Path("ca.pem").write_text(CA.certificate.pem())
     Path("stranger.pem").write_text(keys.stranger().certificate.pem())
