@@ -1,4 +1,4 @@
-"""Run all checks: every tox environment, on every supported Python that this machine has.
+"""Run all checks: tox environments side by side, on every supported Python that this machine has.
 
 Started by ``tools/check.sh``, which makes the virtual environment with tox in it. Arguments that
 are not described here go to pytest, such as ``--require-peers`` or ``tests/unit -x``.
@@ -18,6 +18,7 @@ from xml.etree import ElementTree as ET
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
+WITHOUT_TESTS = ("lint", "docs", "pkg")
 PROBE = "import sys; print('%d.%d' % sys.version_info[:2], sys.executable)"
 
 
@@ -49,6 +50,18 @@ def find_python(version: str) -> str | None:
     return None
 
 
+def environments_for(pythons: list[str]) -> list[str]:
+    """Return the tox environments to run; ``tox.ini`` says what each of them is for.
+
+    :param pythons: the versions that were found, from the oldest to the newest.
+    """
+    names = [f"py{version.replace('.', '')}" for version in pythons]
+    ends, between = [*names[:1], *names[1:][-1:]], names[1:-1]
+    covered = [f"{name}-coverage" for name in between[:1]] or ["coverage"]
+    # Whoever takes long begins early, so that no core is idle in the end.
+    return [*ends, *covered, *(f"{name}-brief" for name in between[1:]), *WITHOUT_TESTS]
+
+
 def tests_of(report: Path) -> tuple[int, int, int]:
     """Return how many tests of a JUnit report passed, failed and were skipped."""
     suites = ET.parse(report).getroot().iter("testsuite")  # noqa: S314  # written by us
@@ -70,11 +83,13 @@ def summary_of(name: str, environment: dict[str, Any]) -> tuple[str, int, int, i
     """Return the line about one tox environment, and its passed, failed and skipped.
 
     An environment without tests, such as ``lint``, counts as one check. So does one that failed
-    although all its tests passed: its tests ran, but its coverage was too low, say.
+    although all its tests passed: its tests ran, but its coverage was too low, say. One that should
+    have run tests and left no report has failed, whatever it says.
     """
-    succeeded = bool(environment["result"]["success"])
     report = ROOT / ".tox" / name / "junit.xml"
-    if report.is_file():
+    has_report = report.is_file()
+    succeeded = bool(environment["result"]["success"]) and (has_report or name in WITHOUT_TESTS)
+    if has_report:
         passed, failed, skipped = tests_of(report)
         if not succeeded and not failed:
             failed = 1
@@ -82,7 +97,7 @@ def summary_of(name: str, environment: dict[str, Any]) -> tuple[str, int, int, i
         passed, failed, skipped = int(succeeded), int(not succeeded), 0
     seconds = environment["result"]["duration"]
     word = "ok    " if succeeded else "FAILED"
-    line = f"{name:<10} {word} {seconds:5.0f} s   {passed} passed, {failed} failed"
+    line = f"{name:<14} {word} {seconds:5.0f} s   {passed} passed, {failed} failed"
     return (f"{line}, {skipped} skipped" if skipped else line), passed, failed, skipped
 
 
@@ -122,7 +137,11 @@ def main() -> int:
         report.unlink()
     results = ROOT / ".tox" / "results.json"
     results.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "tox", "run", "--result-json", str(results)]
+    names = environments_for(list(pythons))
+    print(f"Running {', '.join(names)} side by side, as many as there are cores;", flush=True)
+    print("what each of them prints follows when it has ended.", flush=True)
+    command = [sys.executable, "-m", "tox", "run-parallel", "-e", ",".join(names)]
+    command += ["--result-json", str(results)]
     if pythons:
         command += ["--discover", *pythons.values()]
     status = subprocess.run([*command, "--", *pytest_arguments], cwd=ROOT, check=False).returncode
@@ -133,17 +152,15 @@ def main() -> int:
     environments: dict[str, Any] = json.loads(results.read_text())["testenvs"]
     totals = [0, 0, 0]
     print("\nAll checks:")
-    for name, environment in environments.items():
+    for name in names:
+        environment = environments.get(name, {})
         if not has_run(environment):
+            print(f"{name:<14} FAILED: it did not run")
+            totals[1] += 1
             continue
         line, *counts = summary_of(name, environment)
         totals = [total + count for total, count in zip(totals, counts, strict=True)]
         print(line)
-    for version in required:
-        name = f"py{version.replace('.', '')}"
-        if not has_run(environments.get(name, {})):
-            print(f"{name:<10} FAILED: required, but it did not run")
-            totals[1] += 1
     passed, failed, skipped = totals
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return status or int(failed > 0)

@@ -18,8 +18,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 # 1 January 2020, the time that the archives' members get.
 REPRODUCIBLE = {**os.environ, "SOURCE_DATE_EPOCH": "1577836800"}
-# Left behind by other tools; setuptools would take stale modules from build/ into a wheel.
-NOT_SOURCE = shutil.ignore_patterns(".git", ".tox", ".venv", ".*_cache", "build", "*.egg-info")
+# Left behind by other tools, or just being written by one that runs beside this; setuptools would
+# take stale modules from build/ into a wheel.
+NOT_SOURCE = shutil.ignore_patterns(
+    *(".git", ".tox", ".venv", ".*_cache", ".coverage*", ".fuzz", ".hypothesis", "__pycache__"),
+    *("build", "mutants", "*.egg-info"),
+)
 IN_SDIST = ("LICENSE", "README.md", "CHANGELOG.md", "setup.cfg", "tox.ini", "tests/conftest.py")
 TEST_KEYS = "public_test_keys"
 USE = "import pyscep, importlib.resources as r; assert (r.files(pyscep) / 'py.typed').is_file()"

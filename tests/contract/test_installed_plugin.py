@@ -11,8 +11,8 @@ from pathlib import Path
 import asn1crypto
 
 ROOT = Path(__file__).parents[2]
-# What the package is built from; nothing that other tools leave behind.
-SOURCE = ("pyscep", "pytest_pyscep.py", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
+# What the package is built from beside itself; nothing that other tools leave behind.
+FILES = ("pytest_pyscep.py", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
 BUILD = "from setuptools.build_meta import build_wheel; build_wheel('dist')"
 
 TEST = """
@@ -65,9 +65,10 @@ def test_a_project_outside_the_tree(tmp_path: Path) -> None:
     tree, environment, project = (tmp_path / name for name in ("tree", "environment", "project"))
     for folder in (tree, project):
         folder.mkdir()
-    for name in SOURCE:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, tree / name)
+    # Without what other test runs may be writing just now.
+    shutil.copytree(ROOT / "pyscep", tree / "pyscep", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in FILES:
+        shutil.copy(ROOT / name, tree)
     run(sys.executable, "-c", BUILD, cwd=tree)
     (wheel,) = (tree / "dist").glob("*.whl")
 
