@@ -63,7 +63,7 @@ def device(url: str, ca_sha256: str, operator: Responder) -> None:
 
 
 def main(database: Path) -> None:
-    # A real CA is an object of yours with the five members of pyscep.registrar.Authority.
+    # A real CA is an object of yours with the five members of pyscep.authority.Authority.
     authority = EphemeralCa.create(now=now() - timedelta(days=1))
     with SqliteStore(database) as store, SqliteStore(database) as same:
         serving = Responder(authority=authority, handler=Policy(), store=store, now=now)

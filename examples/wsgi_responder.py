@@ -11,9 +11,9 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 from wsgiref.simple_server import make_server
 
+from pyscep.authority import Authority
 from pyscep.handlers import static_challenge
 from pyscep.memory_store import MemoryStore
-from pyscep.registrar import Authority
 from pyscep.responder import Responder
 from pyscep.testing import EphemeralCa
 from pyscep.testing.wsgi import wsgi_application

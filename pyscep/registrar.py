@@ -1,24 +1,24 @@
 """What a CA does with requests that have been read: decide, remember, issue, revoke.
 
 A :class:`Registrar` knows neither envelopes nor HTTP: it gets verified messages and answers what
-belongs into a CertRep. What a CA is stands behind :class:`Authority`, who gets a certificate behind
-:class:`~pyscep.handlers.RequestHandler`, and what is remembered behind
+belongs into a CertRep. What a CA is stands behind :class:`~pyscep.authority.Authority`, who gets a
+certificate behind :class:`~pyscep.handlers.RequestHandler`, and what is remembered behind
 :class:`~pyscep.store.Store`. It knows no threads either: the store makes of each change one step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
 from pyscep.algorithms import DigestAlgorithm
+from pyscep.authority import Authority
 from pyscep.certificates import (
     Certificate,
-    Identity,
     is_issued_by,
     parse_certificate,
     rsa_bits_of,
@@ -56,43 +56,6 @@ from pyscep.store import Record, RecordStatus, Store
 MAXIMUM_PENDING = 1000
 """How many requests may wait for a decision unless told otherwise; each takes the room of a
 certification request, which can be as large as ``Limits.message_size``."""
-
-
-class Authority(Protocol):
-    """A CA as a responder needs it.
-
-    If one of its members raises, nothing is issued and nothing is recorded, so the client may send
-    the same request again. A ProtocolError, SecurityError, UnsupportedError, KeyCapabilityError or
-    TransportError becomes a FAILURE; any other ScepError becomes an HTTP error of its
-    ``http_status_hint``. Everything else, such as an OSError, is no answer of SCEP: it leaves
-    :meth:`Responder.handle <pyscep.responder.Responder.handle>` as it is, for the log of the server
-    that has called it, which answers with HTTP status 500.
-    """
-
-    @property
-    def issuer(self) -> Certificate:
-        """The CA certificate that issues."""
-
-    @property
-    def published(self) -> tuple[Certificate, ...]:
-        """What GetCACert returns: RA certificates and the CA's chain, as far as it is told."""
-
-    @property
-    def signer(self) -> Identity:
-        """Who signs replies."""
-
-    @property
-    def recipients(self) -> tuple[Identity, ...]:
-        """Who requests may be encrypted to; if none has an RSA key, challenge passwords encrypt."""
-
-    def issue(self, csr: CertificationRequest, decision: Issue, *, at: datetime) -> Certificate:
-        """Issue a certificate; never a CA's, whatever was asked for (R-11)."""
-
-    def crl(self, *, number: int, revoked: Mapping[int, datetime], at: datetime) -> bytes:
-        """Return a CRL in DER.
-
-        :param revoked: serial numbers and dates.
-        """
 
 
 class DuplicatePolicy(Enum):

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from pyscep import http_server
 from pyscep.algorithms import ContentEncryptionAlgorithm, DigestAlgorithm
+from pyscep.authority import Authority
 from pyscep.capabilities import Capability, format_capabilities
 from pyscep.certificates import (
     Certificate,
@@ -63,7 +64,6 @@ from pyscep.pki_message import (
 )
 from pyscep.registrar import (
     MAXIMUM_PENDING,
-    Authority,
     DuplicatePolicy,
     Registrar,
     failure,

@@ -32,6 +32,7 @@ from pyscep import (
     require_success,
     self_signed_identity,
 )
+from pyscep.authority import Authority
 from pyscep.ca import CaCertificates
 from pyscep.capabilities import HttpMethod
 from pyscep.handlers import Issue, static_challenge
@@ -39,7 +40,6 @@ from pyscep.http import parse_pki_operation, pki_operation
 from pyscep.keys import PrivateKey
 from pyscep.memory_store import MemoryStore
 from pyscep.pkcs10 import CertificationRequest
-from pyscep.registrar import Authority
 from pyscep.responder import Responder
 from pyscep.testing import EphemeralCa, ScepServer
 from pyscep.transport import RequestsTransport

@@ -40,7 +40,7 @@ _ANY_PURPOSE = "2.5.29.37.0"
 class EphemeralCa:
     """A CA whose keys never leave the process; make it with :meth:`create`.
 
-    It fits :class:`pyscep.registrar.Authority`; :meth:`pyscep.responder.Responder.revoke` revokes.
+    It fits :class:`pyscep.authority.Authority`; :meth:`pyscep.responder.Responder.revoke` revokes.
 
     Source: RFC 8894 section 2.1.2; G-11, R-11, S-16, Q-06, N-10.
     """
