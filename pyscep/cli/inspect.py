@@ -15,6 +15,7 @@ from pyscep.cli.shapes import certificate_text, moment
 from pyscep.cli.terminal import Terminal, table
 from pyscep.inspection import Inspection, Kind, Level, SignatureState, inspect
 from pyscep.inspection.objects import SeenRequest
+from pyscep.inspection.password import SeenPasswordRecipient
 
 _NAMES = {
     Kind.PKI_MESSAGE: "a SCEP message",
@@ -61,6 +62,7 @@ def add_parser(commands: Commands) -> None:
             "pyscep inspect message.der",
             "pyscep inspect reply.der --request request.der --key device.key --signer ca.pem",
             "pyscep inspect request.der --key ca.key --password-file password.txt --json",
+            "pyscep inspect reply.der --challenge-file challenge.txt",
             "pyscep inspect - --json",
         ),
         notes="SCEP messages, requests, certificates, CRLs, answers to GetCACert and GetCACaps,\n"
@@ -90,6 +92,9 @@ def add_parser(commands: Commands) -> None:
         help="the request that this should answer: compare transaction, nonce and recipient",
     )
     add_secret_options(parser, "password", "password of the key files")
+    add_secret_options(
+        parser, "challenge", "challenge password that the message may be encrypted with"
+    )
 
 
 def run_inspect(arguments: argparse.Namespace, terminal: Terminal) -> ExitCode:
@@ -97,9 +102,11 @@ def run_inspect(arguments: argparse.Namespace, terminal: Terminal) -> ExitCode:
     octets = files.read(arguments.file)
     request = None if arguments.request is None else files.read(arguments.request)
     password = read_secret(arguments, "password", "Password of the key", terminal)
+    challenge = read_secret(arguments, "challenge", "Challenge password", terminal)
     seen = inspect(
         octets,
         keys=[load_key(path, password) for path in arguments.key],
+        passwords=() if challenge is None else (challenge,),
         signers=[each for path in arguments.signer for each in read_certificates(path)],
         request=request,
         at=terminal.now(),
@@ -142,10 +149,28 @@ def _facts(seen: Inspection) -> Iterator[tuple[str, object]]:
     yield "Signature", None if seen.signature is None else _STATES[seen.signature]
     yield "Cipher", seen.content_encryption_algorithm
     yield "Key encryption", seen.key_encryption_algorithm
+    if seen.password_recipient is not None:
+        yield "Key derivation", _key_derivation(seen.password_recipient)
+        yield "Key wrap", _key_wrap(seen.password_recipient)
     if seen.decrypted is not None:
         yield "Envelope", "opened" if seen.decrypted else "not opened"
     for label, text in seen.details:
         yield f"{label[:1].upper()}{label[1:]}", text
+
+
+def _key_derivation(recipient: SeenPasswordRecipient) -> str:
+    parts = (
+        recipient.key_derivation or "?",
+        recipient.pseudo_random_function,
+        None if recipient.iterations is None else f"{recipient.iterations} iterations",
+        None if recipient.salt_size is None else f"{recipient.salt_size} bytes of salt",
+    )
+    return ", ".join(filter(None, parts))
+
+
+def _key_wrap(recipient: SeenPasswordRecipient) -> str:
+    parts = (recipient.key_encryption or "?", recipient.content_encryption_algorithm)
+    return ", ".join(filter(None, parts))
 
 
 def _request(csr: SeenRequest) -> Iterator[tuple[str, object]]:

@@ -45,6 +45,7 @@ from pyscep.keys import PrivateKey
 from pyscep.limits import DEFAULT_LIMITS, Limits
 from pyscep.messages import MessageType, PkiStatus
 from pyscep.pki_message import parse_pki_message
+from pyscep.secrecy import hides_locals
 
 __all__ = ["Departure", "Finding", "Inspection", "Kind", "Level", "SignatureState", "inspect"]
 
@@ -52,10 +53,12 @@ _EXCERPT = 200
 """Characters of a text that are shown."""
 
 
+@hides_locals
 def inspect(
     octets: bytes,
     *,
     keys: Sequence[PrivateKey] = (),
+    passwords: Sequence[str] = (),
     signers: Sequence[Certificate] = (),
     request: bytes | None = None,
     at: datetime | None = None,
@@ -65,6 +68,8 @@ def inspect(
     """Find out what some bytes are, and what is to be said about them.
 
     :param keys: private keys to open an envelope with; whose they are is found by trying.
+    :param passwords: challenge passwords to open an envelope with that has a password recipient, if
+        none of *keys* does.
     :param signers: the certificates that a message, certificate or CRL should be signed with.
         Without any, the certificate that came along shows possession of its key, no more.
     :param request: the request that *octets* should answer, in any form: whether transaction, nonce
@@ -75,7 +80,11 @@ def inspect(
     Source: RFC 8894 section 3; S-19.
     """
     scene = Scene(
-        signers=tuple(signers), at=at, provider=provider or default_provider(), limits=limits
+        signers=tuple(signers),
+        at=at,
+        provider=provider or default_provider(),
+        limits=limits,
+        passwords=tuple(passwords),
     )
     if request is not None:
         scene = replace(scene, asked=see_asked(request, scene))
@@ -317,7 +326,8 @@ def _with_content(
         )
     if signature.signer is not None and not message.is_reply:
         request = None if payload is None else payload.request
-        findings += about_requester(message, signature.signer, request)
+        by_password = envelope is not None and envelope.password_recipient is not None
+        findings += about_requester(message, signature.signer, request, by_password=by_password)
     return _with_envelope(replace(shown, findings=tuple(findings)), envelope)
 
 
@@ -365,6 +375,7 @@ def _with_envelope(shown: Inspection, envelope: SeenEnvelope | None) -> Inspecti
         shown,
         content_encryption_algorithm=envelope.content_encryption_algorithm,
         key_encryption_algorithm=envelope.key_encryption_algorithm,
+        password_recipient=envelope.password_recipient,
         decrypted=envelope.plain is not None,
         findings=(*shown.findings, *envelope.findings),
         details=(*shown.details, *recipients),

@@ -100,12 +100,14 @@ class SeenRecipient:
     Source: RFC 5652 section 6.2; E-03, E-28.
     """
 
+    info: Element
+    """All of it."""
     tag: int
     """SEQUENCE for key transport, else a context tag."""
     rid: Element | None
-    """What names the recipient's certificate."""
+    """What names the recipient's certificate, in key transport."""
     algorithm_oid: str | None
-    """The key encryption algorithm."""
+    """The key encryption algorithm of key transport."""
     algorithm_identifier: bytes = field(repr=False)
     """The same with its parameters."""
 
@@ -222,10 +224,12 @@ def _attributes(field_: Element) -> Iterator[SeenAttribute]:
 
 
 def _see_recipient(info: Element) -> SeenRecipient:
-    algorithm = info.at(2)
+    transports = info.tag == der.SEQUENCE
+    algorithm = info.at(2) if transports else None
     return SeenRecipient(
+        info=info,
         tag=info.tag,
-        rid=info.at(1),
+        rid=info.at(1) if transports else None,
         algorithm_oid=None if algorithm is None else _oid_of(algorithm),
         algorithm_identifier=b"" if algorithm is None else algorithm.der(),
     )

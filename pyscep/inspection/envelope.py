@@ -1,13 +1,13 @@
-"""What there is to say about an envelope, and what is inside if a given key opens it."""
+"""What there is to say about an envelope, and what is inside if a key or a password opens it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pyscep import asn1, der
 from pyscep.algorithms import (
-    FORBIDDEN_OIDS,
     RSA_ENCRYPTION_OID,
     RSAES_OAEP_OID,
     ContentEncryptionAlgorithm,
@@ -19,8 +19,10 @@ from pyscep.cms_enveloped import (
     parse_enveloped_data,
     parse_key_encryption,
 )
+from pyscep.cms_password import PasswordRecipient
 from pyscep.errors import DecryptionFailed, ScepError
 from pyscep.identifiers import read_identifier
+from pyscep.inspection.ciphers import about_cipher, cipher_name
 from pyscep.inspection.cms import (
     SeenEnvelopedData,
     SeenRecipient,
@@ -30,12 +32,10 @@ from pyscep.inspection.cms import (
 from pyscep.inspection.elements import Element, is_der, read_element
 from pyscep.inspection.findings import Departure, Finding
 from pyscep.inspection.objects import Scene
+from pyscep.inspection.password import SeenPasswordRecipient, see_password_recipient
 from pyscep.keys import PrivateKey
 
 _EVERY_CIPHER = frozenset(ContentEncryptionAlgorithm)
-_BIG_AES = frozenset(
-    (ContentEncryptionAlgorithm.AES192_CBC.oid, ContentEncryptionAlgorithm.AES256_CBC.oid)
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,14 +52,14 @@ class SeenEnvelope:
     """The same as bytes."""
     plain: bytes | None = field(repr=False)
     """What is inside; it may hold a challenge password."""
-    key: PrivateKey | None = field(repr=False)
-    """The key that opened it."""
+    password_recipient: SeenPasswordRecipient | None
+    """The first recipient by password; that is the one which passwords are tried on."""
     findings: tuple[Finding, ...]
     """What is wrong."""
 
 
 def see_envelope(octets: bytes, keys: Sequence[PrivateKey], scene: Scene) -> SeenEnvelope | None:
-    """Look at a pkcsPKIEnvelope and try each key on it; ``None`` if it is none at all.
+    """Look at a pkcsPKIEnvelope and try keys and passwords; ``None`` if it is none at all.
 
     Source: RFC 8894 section 3.2.2; E-01 to E-28.
     """
@@ -67,62 +67,81 @@ def see_envelope(octets: bytes, keys: Sequence[PrivateKey], scene: Scene) -> See
     if element is None or content_type_of(element) != asn1.ENVELOPED_DATA:
         return None
     seen = see_enveloped_data(element)
+    by_password = [
+        see_password_recipient(each.info, scene.limits)
+        for each in seen.recipients
+        if each.tag == RecipientKind.PASSWORD.value
+    ]
     findings = [*_about_envelope(seen), *_about_encoding(element, octets, end)]
+    findings += [finding for each in by_password for finding in each.findings]
     plain: bytes | None = None
-    key: PrivateKey | None = None
     try:
         envelope = parse_enveloped_data(element.octets, limits=scene.limits)
     except ScepError as error:
         if Departure.INNER_TYPE.id not in {each.id for each in findings}:
             findings.append(Departure.UNREADABLE.found(f"The envelope: {error}"))
     else:
-        opened = _open(envelope, keys, findings, scene)
-        if opened is not None:
-            plain, key = opened
+        plain = _open(envelope, keys, findings, scene)
     names = [_recipient_name(each) for each in seen.recipients]
     return SeenEnvelope(
-        content_encryption_algorithm=_cipher_name(seen.cipher_oid),
+        content_encryption_algorithm=cipher_name(seen.cipher_oid),
         key_encryption_algorithm=_key_encryption_name(seen.recipients),
         recipients=tuple(names),
         recipient_sids=tuple(each.rid.der() for each in seen.recipients if each.rid is not None),
         plain=plain,
-        key=key,
+        password_recipient=by_password[0] if by_password else None,
         findings=tuple(findings),
     )
 
 
 def _open(
     envelope: EnvelopedData, keys: Sequence[PrivateKey], findings: list[Finding], scene: Scene
-) -> tuple[bytes, PrivateKey] | None:
+) -> bytes | None:
     problems: set[str] = set()
+    for attempt in _attempts(envelope, keys, scene):
+        try:
+            plain = attempt()
+        except DecryptionFailed:
+            continue
+        except ScepError as error:
+            problems.add(str(error))
+            continue
+        # Padding that happens to fit leaves garbage.
+        element, end = read_element(plain, limits=scene.limits)
+        whole = element is not None and element.is_complete and end == len(plain)
+        if element is not None and element.tag == der.SEQUENCE and whole:
+            return plain
+    if keys or scene.passwords:
+        why = " ".join(sorted(problems)) or "Something else is needed, or the envelope is damaged."
+        findings.append(
+            Departure.OTHER_KEY.found(
+                f"None of the given keys ({len(keys)}) and passwords ({len(scene.passwords)}) "
+                f"opens the envelope. {why}"
+            )
+        )
+    return None
+
+
+def _attempts(
+    envelope: EnvelopedData, keys: Sequence[PrivateKey], scene: Scene
+) -> Iterator[Callable[[], bytes]]:
+    """Return what may open it: each key on each recipient that has one, then the passwords."""
     for recipient in envelope.recipients:
         if not isinstance(recipient, KeyTransRecipient):
             continue
         for key in keys:
-            if not key.key_encryption_algorithms:
-                continue
-            try:
-                plain = envelope.decrypt_with_key(
-                    recipient, key, provider=scene.provider, ciphers=_EVERY_CIPHER
+            if key.key_encryption_algorithms:
+                yield functools.partial(
+                    envelope.decrypt_with_key,
+                    recipient,
+                    key,
+                    provider=scene.provider,
+                    ciphers=_EVERY_CIPHER,
                 )
-            except DecryptionFailed:
-                continue
-            except ScepError as error:
-                problems.add(str(error))
-                continue
-            # Padding that happens to fit leaves garbage.
-            element, end = read_element(plain, limits=scene.limits)
-            whole = element is not None and element.is_complete and end == len(plain)
-            if element is not None and element.tag == der.SEQUENCE and whole:
-                return plain, key
-    if keys:
-        why = " ".join(sorted(problems)) or "Another key is needed, or the envelope is damaged."
-        findings.append(
-            Departure.OTHER_KEY.found(
-                f"None of the {len(keys)} given keys opens the envelope. {why}"
-            )
+    if scene.passwords and any(isinstance(each, PasswordRecipient) for each in envelope.recipients):
+        yield functools.partial(
+            envelope.decrypt, (), scene.passwords, provider=scene.provider, ciphers=_EVERY_CIPHER
         )
-    return None
 
 
 def _about_encoding(element: Element, octets: bytes, end: int) -> Iterator[Finding]:
@@ -158,7 +177,7 @@ def _about_envelope(seen: SeenEnvelopedData) -> Iterator[Finding]:
             f"The version of the EnvelopedData is {seen.version}; "
             f"{2 if by_key_identifier else usual} is usual."
         )
-    yield from _about_cipher(seen)
+    yield from about_cipher(seen.cipher_oid, seen.iv, "content")
 
 
 def _about_recipient(recipient: SeenRecipient) -> Iterator[Finding]:
@@ -178,32 +197,6 @@ def _about_recipient(recipient: SeenRecipient) -> Iterator[Finding]:
         yield Departure.UNKNOWN_ALGORITHM.found(
             f"The content key is encrypted with {recipient.algorithm_oid}."
         )
-
-
-def _about_cipher(seen: SeenEnvelopedData) -> Iterator[Finding]:
-    oid = seen.cipher_oid or "?"
-    if oid == ContentEncryptionAlgorithm.DES_CBC.oid or oid in FORBIDDEN_OIDS:
-        yield Departure.SINGLE_DES.found(
-            f"The content is encrypted with {_cipher_name(oid)}, which is forbidden."
-        )
-    elif oid == ContentEncryptionAlgorithm.DES_EDE3_CBC.oid:
-        yield Departure.TRIPLE_DES.found("The content is encrypted with triple DES.")
-    elif oid in _BIG_AES:
-        yield Departure.OTHER_AES.found(
-            f"The content is encrypted with {_cipher_name(oid)}; only AES-128 is in RFC 8894."
-        )
-    elif oid != ContentEncryptionAlgorithm.AES128_CBC.oid:
-        yield Departure.UNKNOWN_CIPHER.found(f"The content is encrypted with {oid}.")
-    cipher = next((each for each in ContentEncryptionAlgorithm if each.oid == oid), None)
-    if cipher is not None and len(seen.iv or b"") != cipher.block_size:
-        yield Departure.IV.found(
-            f"The IV has {len(seen.iv or b'')} bytes instead of {cipher.block_size}."
-        )
-
-
-def _cipher_name(oid: str | None) -> str | None:
-    known = next((each.name for each in ContentEncryptionAlgorithm if each.oid == oid), None)
-    return known or FORBIDDEN_OIDS.get(oid or "", oid)
 
 
 def _key_encryption_name(recipients: Sequence[SeenRecipient]) -> str | None:

@@ -107,6 +107,8 @@ class Departure(Enum):
     INNER_TYPE = ("E-01", Level.MUST, "encrypted content of another type than id-data")
     PAYLOAD = ("E-02", Level.MUST, "encrypted content that does not fit the messageType")
     PASSWORD_RECIPIENT = ("E-04", Level.NOTE, "an envelope that a password opens")
+    PASSWORD_FORM = ("E-23", Level.MUST, "a password recipient without PBKDF2 and PWRI-KEK")
+    KEY_DERIVATION = ("E-25", Level.ADVICE, "a key derivation that takes too long, or is unknown")
     RECIPIENT_KIND = ("E-28", Level.ADVICE, "a kind of recipient that SCEP does not have")
     OAEP = ("E-09", Level.FIELD, "RSAES-OAEP")
     IV = ("E-10", Level.MUST, "an IV of the wrong size")
@@ -118,7 +120,7 @@ class Departure(Enum):
     RECIPIENT_COUNT = ("E-20", Level.ADVICE, "none or several recipients")
     RECIPIENT_IS_SENDER = ("E-20", Level.ADVICE, "an envelope that only its sender can open")
     IN_PIECES = ("E-22", Level.FIELD, "encryptedContent in pieces")
-    OTHER_KEY = ("A-18", Level.NOTE, "an envelope that none of the given keys opens")
+    OTHER_KEY = ("A-18", Level.NOTE, "an envelope that nothing of what is given opens")
     ENVELOPE_IN_FAILURE = ("A-05", Level.MUST, "an envelope in a FAILURE")
     ENVELOPE_IN_PENDING = ("A-06", Level.MUST, "an envelope in a PENDING")
 

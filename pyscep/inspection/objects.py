@@ -69,6 +69,8 @@ class Scene:
     """How much is looked at."""
     asked: Asked | None = None
     """The request that a reply should answer."""
+    passwords: tuple[str, ...] = field(default=(), repr=False)
+    """Challenge passwords that an envelope may be encrypted with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -125,9 +125,15 @@ def _about_success(bag: SeenSignedData, certificates: Sequence[Certificate]) -> 
 
 
 def about_requester(
-    message: SeenMessage, signer: Certificate, request: SeenRequest | None
+    message: SeenMessage,
+    signer: Certificate,
+    request: SeenRequest | None,
+    *,
+    by_password: bool,
 ) -> Iterator[Finding]:
     """Compare a request with the certificate that signs it.
+
+    :param by_password: whether the challenge password encrypts the request.
 
     Source: RFC 8894 sections 2.3 and 2.4; R-05, R-07, W-02, W-03, W-11, C-28, H-01, H-02.
     """
@@ -154,14 +160,16 @@ def about_requester(
             f"{' and '.join(usage.name for usage in needed if usage not in usages)}."
         )
     if request is not None:
-        yield from _about_request(message, signer, request)
+        needs_challenge = by_password or not rsa
+        yield from _about_request(message, signer, request, needs_challenge=needs_challenge)
 
 
 def _about_request(
-    message: SeenMessage, signer: Certificate, request: SeenRequest
+    message: SeenMessage, signer: Certificate, request: SeenRequest, *, needs_challenge: bool
 ) -> Iterator[Finding]:
     if message.kind is MessageType.RENEWAL_REQ:
-        if request.has_challenge:
+        # Where a key cannot decrypt, it encrypts (E-26).
+        if request.has_challenge and not needs_challenge:
             yield Departure.CHALLENGE_IN_RENEWAL.found(
                 "The RenewalReq has a challenge password, which it does not need."
             )

@@ -11,6 +11,7 @@ from pyscep.certificates import Certificate
 from pyscep.crl import CertificateList
 from pyscep.inspection.findings import Finding
 from pyscep.inspection.objects import SeenRequest, SignatureState
+from pyscep.inspection.password import SeenPasswordRecipient
 
 Details = tuple[tuple[str, str], ...]
 """Labels and values, for people."""
@@ -91,11 +92,14 @@ class Inspection:
     content_encryption_algorithm: str | None = None
     """The name of a :class:`~pyscep.algorithms.ContentEncryptionAlgorithm`, or the OID."""
     key_encryption_algorithm: str | None = None
-    """The name of a :class:`~pyscep.algorithms.KeyEncryptionAlgorithm`, or the OID."""
+    """The name of a :class:`~pyscep.algorithms.KeyEncryptionAlgorithm`, or the OID; ``PASSWORD``
+    for a recipient by password."""
+    password_recipient: SeenPasswordRecipient | None = None
+    """How the envelope is encrypted with a password, if it is."""
     signature: SignatureState | None = None
     """What is known of the signature of the thing itself."""
     decrypted: bool | None = None
-    """Whether one of the given keys opened the envelope."""
+    """Whether one of the given keys or passwords opened the envelope."""
     certificates: tuple[Certificate, ...] | None = None
     """Those inside the envelope first, then those beside it."""
     crls: tuple[CertificateList, ...] | None = None
@@ -122,6 +126,7 @@ class Inspection:
             "signature_algorithm": self.signature_algorithm,
             "content_encryption_algorithm": self.content_encryption_algorithm,
             "key_encryption_algorithm": self.key_encryption_algorithm,
+            "password_recipient": _password_json(self.password_recipient),
             "signature": None if self.signature is None else self.signature.value,
             "decrypted": self.decrypted,
             "certificates": _listed(self.certificates, _certificate_json),
@@ -132,6 +137,19 @@ class Inspection:
                 for each in self.findings
             ],
         }
+
+
+def _password_json(recipient: SeenPasswordRecipient | None) -> dict[str, object] | None:
+    if recipient is None:
+        return None
+    return {
+        "key_derivation": recipient.key_derivation,
+        "pseudo_random_function": recipient.pseudo_random_function,
+        "iterations": recipient.iterations,
+        "salt_size": recipient.salt_size,
+        "key_encryption": recipient.key_encryption,
+        "content_encryption_algorithm": recipient.content_encryption_algorithm,
+    }
 
 
 def _hex(octets: bytes | None) -> str | None:

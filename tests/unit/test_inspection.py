@@ -68,8 +68,8 @@ URL = b"http://ca.example/scep?operation=PKIOperation&message="
 KEYS = [
     "kind", "message_type", "transaction_id", "sender_nonce", "recipient_nonce", "pki_status",
     "fail_info", "fail_info_text", "digest_algorithm", "signature_algorithm",
-    "content_encryption_algorithm", "key_encryption_algorithm", "signature", "decrypted",
-    "certificates", "crls", "csr", "findings",
+    "content_encryption_algorithm", "key_encryption_algorithm", "password_recipient", "signature",
+    "decrypted", "certificates", "crls", "csr", "findings",
 ]  # fmt: skip
 
 
@@ -223,6 +223,7 @@ def test_what_a_request_shows() -> None:
         "signature_algorithm": "RSA_SHA256",
         "content_encryption_algorithm": "AES128_CBC",
         "key_encryption_algorithm": "RSA_PKCS1_V15",
+        "password_recipient": None,
         "signature": "valid",
         "decrypted": True,
         "certificates": [

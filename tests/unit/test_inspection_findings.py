@@ -33,6 +33,7 @@ from tests.helpers.message_factory import (
     request,
     to_ber,
 )
+from tests.helpers.password_recipient import PasswordRecipientInfo, envelope
 from tests.helpers.tlv import (
     CA_FALSE,
     CA_TRUE,
@@ -159,6 +160,11 @@ def wrong_signature() -> SignedMessage:
     return replace(pkcs_req(), signature=b"\x01" * 256)
 
 
+def by_password(**recipient: Any) -> Case:
+    """Look at an envelope with a password recipient, from outside."""
+    return Case(envelope(PasswordRecipientInfo(**recipient).encode()))
+
+
 def key_id() -> str:
     from pyscep.certificates import key_identifier_of
 
@@ -277,6 +283,8 @@ CASES: dict[Departure, Case] = {
     Departure.INNER_TYPE: sent(pkcs_req(inner_type=SIGNED_DATA)),
     Departure.PAYLOAD: sent(pkcs_req(message_type="20")),
     Departure.PASSWORD_RECIPIENT: sent(pkcs_req(recipients_after=(explicit(3, integer(0)),))),
+    Departure.PASSWORD_FORM: by_password(derivation=b""),
+    Departure.KEY_DERIVATION: by_password(iterations=100_001, counted=1),
     Departure.RECIPIENT_KIND: sent(pkcs_req(recipients_after=(explicit(1, integer(3)),))),
     Departure.OAEP: sent(
         pkcs_req(

@@ -12,9 +12,10 @@ from types import SimpleNamespace
 import pytest
 
 from pyscep.crypto.oscrypto_provider import OscryptoProvider
+from pyscep.exchange import pkcs_req
 from pyscep.inspection import Kind, Level
 from pyscep.testing import MisbehavingServer
-from tests.helpers import keys, responders
+from tests.helpers import key_kinds, keys, responders
 from tests.helpers.message_factory import Envelope, cert_rep, request
 from tests.unit.cli.conftest import CHALLENGE, Shell
 
@@ -70,8 +71,8 @@ def test_a_request_as_json(files: Path, shell: Shell) -> None:
     assert list(plain.json) == [
         "kind", "message_type", "transaction_id", "sender_nonce", "recipient_nonce", "pki_status",
         "fail_info", "fail_info_text", "digest_algorithm", "signature_algorithm",
-        "content_encryption_algorithm", "key_encryption_algorithm", "signature", "decrypted",
-        "certificates", "crls", "csr", "findings",
+        "content_encryption_algorithm", "key_encryption_algorithm", "password_recipient",
+        "signature", "decrypted", "certificates", "crls", "csr", "findings",
     ]  # fmt: skip
     assert plain.json["csr"] == {
         "subject": "CN=sensor-17,O=Example",
@@ -120,6 +121,40 @@ def test_what_is_told_by_its_kind_alone(files: Path, shell: Shell) -> None:
     Path("nothing").write_bytes(b"\xff\xfe\x00\x01")
     outcome = shell("inspect", "nothing")
     assert (outcome.code, outcome.out) == (0, "This is nothing that SCEP has (4 bytes).\n")
+
+
+def test_a_challenge_password_opens_what_it_encrypts(files: Path, shell: Shell) -> None:
+    ec_responder = key_kinds.new_responder("EC")
+    exchange = pkcs_req(
+        key_kinds.csr("EC"),
+        identity=key_kinds.self_signed("EC"),
+        ca=responders.trust(ec_responder),
+        provider=keys.provider(),
+    )
+    Path("request.der").write_bytes(exchange.message)
+    Path("right").write_text(f"{key_kinds.CHALLENGE}\n")
+    Path("wrong").write_text("nobody knows this one\n")
+    closed = shell("inspect", "request.der")
+    assert "Envelope:               not opened" in closed.out
+    opened = shell("inspect", "request.der", "--challenge-file", "right")
+    for outcome in (closed, opened):
+        for line in (
+            "Key encryption:         PASSWORD",
+            "Key derivation:         PBKDF2, HMAC_SHA256, 10000 iterations, 16 bytes of salt",
+            "Key wrap:               PWRI-KEK, AES128_CBC",
+        ):
+            assert line in outcome.out
+    assert "Envelope:               opened" in opened.out
+    assert "  Subject:            CN=sensor-17,O=Example" in opened.out
+    assert "  Challenge password: yes (not shown)" in opened.out
+    shown = shell("inspect", "request.der", "--challenge-file", "right", "--json")
+    assert (shown.json["decrypted"], shown.json["csr"]["has_challenge"]) == (True, True)
+    wrong = shell("inspect", "request.der", "--challenge-file", "wrong", "--json")
+    assert wrong.json["decrypted"] is False
+    for outcome in (closed, opened, shown, wrong):
+        assert outcome.code == 0
+        assert key_kinds.CHALLENGE not in outcome.out + outcome.err
+        assert "nobody knows this one" not in outcome.out + outcome.err
 
 
 def test_findings_that_weigh_more_come_first(files: Path, shell: Shell) -> None:
