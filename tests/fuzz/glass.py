@@ -21,7 +21,7 @@ from pyscep.algorithms import (
     SignatureAlgorithm,
 )
 from pyscep.ca import CaCertificates, TrustedCa
-from pyscep.certificates import Identity
+from pyscep.certificates import Identity, key_type_of
 from pyscep.crypto import default_provider
 from pyscep.handlers import ApprovalHandler, RequestHandler, static_challenge
 from pyscep.memory_store import MemoryStore
@@ -34,7 +34,7 @@ from tests.helpers.keys import EVERYTHING, SIGN_AND_ENCRYPT, certify
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 START = NOW - timedelta(days=30)
 END = NOW + timedelta(days=3650)
-CHALLENGE = "glass"
+CHALLENGE = "glass, to be seen through"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,13 @@ class GlassKey:
 
     @property
     def signature_algorithms(self) -> AbstractSet[SignatureAlgorithm]:
-        return frozenset(a for a in SignatureAlgorithm if a.key_type is KeyType.RSA)
+        kind = key_type_of(self.public_key)
+        return frozenset(a for a in SignatureAlgorithm if a.key_type is kind)
 
     @property
     def key_encryption_algorithms(self) -> AbstractSet[KeyEncryptionAlgorithm]:
-        return frozenset(KeyEncryptionAlgorithm)
+        is_rsa = key_type_of(self.public_key) is KeyType.RSA
+        return frozenset(KeyEncryptionAlgorithm if is_rsa else ())
 
     def sign(self, data: bytes, algorithm: SignatureAlgorithm) -> bytes:
         return b"glass"
@@ -86,6 +88,17 @@ class GlassProvider:
     ) -> bytes:
         return ciphertext
 
+    def pbkdf2(
+        self,
+        password: bytes,
+        salt: bytes,
+        *,
+        iterations: int,
+        key_length: int,
+        digest: DigestAlgorithm,
+    ) -> bytes:
+        return bytes(key_length)
+
     def random_bytes(self, size: int) -> bytes:
         return bytes(range(1, size + 1))
 
@@ -104,8 +117,11 @@ def key(name: str) -> GlassKey:
 
 @functools.cache
 def identity(name: str) -> Identity:
-    """Return the CA, its successor ``next-ca``, an RA, or a client, by the name of its key."""
-    is_ca = name in {"ca", "next-ca"}
+    """Return the CA, its successor ``next-ca``, an RA, or a client, by the name of its key.
+
+    Those whose name begins with ``ec-`` cannot decrypt.
+    """
+    is_ca = name in {"ca", "next-ca", "ec-ca"}
     return certify(
         f"CN={name},O=Glass",
         key=key(name),
@@ -132,11 +148,13 @@ def issued() -> Identity:
 
 
 @functools.cache
-def trusted_ca() -> TrustedCa:
+def trusted_ca(name: str = "ca") -> TrustedCa:
     """Return the CA as a client trusts it."""
-    certificate = identity("ca").certificate
+    certificate = identity(name).certificate
     found = CaCertificates(certificates=(certificate,))
-    return found.authenticate(anchors=[certificate], at=NOW, provider=PROVIDER)
+    return found.authenticate(
+        anchors=[certificate], at=NOW, encrypt_with_challenge=name == "ec-ca", provider=PROVIDER
+    )
 
 
 def csr(
@@ -164,12 +182,13 @@ def authority(name: str = "ca") -> EphemeralCa:
 CHALLENGES = static_challenge(CHALLENGE)
 
 
-def responder(handler: RequestHandler = CHALLENGES) -> Responder:
+def responder(handler: RequestHandler = CHALLENGES, name: str = "ca") -> Responder:
     """Return a server that remembers nothing yet and reads every algorithm."""
     return Responder(
-        authority=authority(),
+        authority=authority(name),
         next_authority=authority("next-ca"),
         handler=handler,
+        challenge_passwords=lambda _: ["another one", CHALLENGE],
         store=MemoryStore(),
         now=lambda: NOW,
         ciphers=frozenset(ContentEncryptionAlgorithm),
@@ -178,6 +197,6 @@ def responder(handler: RequestHandler = CHALLENGES) -> Responder:
     )
 
 
-def approving() -> Responder:
+def approving(name: str = "ca") -> Responder:
     """Return a server that lets everybody wait."""
-    return responder(ApprovalHandler())
+    return responder(ApprovalHandler(), name)

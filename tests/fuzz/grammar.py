@@ -12,10 +12,13 @@ from collections.abc import Callable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pyscep.algorithms import DigestAlgorithm
+from pyscep.cms_signed import sign_data
 from tests.fuzz import glass
-from tests.fuzz.harnesses import HARNESSES
+from tests.fuzz.harnesses import HARNESSES, PASSWORD
 from tests.helpers import tlv as t
 from tests.helpers.message_factory import ATTRIBUTES, CIPHERS, DIGESTS, RSA_SIGNATURES
+from tests.helpers.password_recipient import HMACS, PBKDF2, PWRI_KEK, PasswordRecipientInfo
 
 Octets = st.SearchStrategy[bytes]
 NOTHING = st.just(b"")
@@ -230,7 +233,7 @@ BAG = content_info(
     ),
 )
 IDENTIFIER = st.one_of(
-    st.sampled_from(["ca", "client-old"]).map(
+    st.sampled_from(["ca", "client-old", "ec-ca", "ec-client-old"]).map(
         lambda n: glass.identity(n).certificate.issuer_and_serial_number
     ),
     sequence(NAME, INTEGERS),
@@ -242,7 +245,39 @@ CIPHER = st.one_of(
     ),
     ALGORITHM,
 )
+# Below and above every limit there is.
+ITERATIONS = st.one_of(
+    st.integers(-1, 5_000),
+    st.sampled_from([2_048, 2_049, 10_000, 100_000, 100_001, 10**9, 2**31, 2**64, 2**2048]),
+).map(t.integer)
+PRF = st.one_of(
+    st.sampled_from(sorted(HMACS.values())).map(lambda dotted: t.algorithm(dotted, t.null())),
+    ALGORITHM,
+)
+DERIVATION = sequence(
+    mostly(t.oid(PBKDF2), wrong=OIDS),
+    sequence(wrapped(SMALL), ITERATIONS, optional(INTEGERS), optional(PRF)),
+    tag=0xA0,
+)
+RIGHT_KEY = PasswordRecipientInfo(password=PASSWORD.encode(), salt=b"", iterations=1)
+WRAPPED_KEY = st.one_of(
+    # What glass unwraps, and what cryptography does.
+    st.just(b"\x10\xff\xfe\xfd" + bytes(range(16)) + bytes(12)),
+    st.just(RIGHT_KEY.wrap()),
+    st.binary(max_size=70),
+)
+PASSWORD_RECIPIENT = st.one_of(
+    sequence(
+        INTEGERS,
+        st.integers(0, 7).flatmap(lambda n: NOTHING if n == 7 else DERIVATION),
+        sequence(mostly(t.oid(PWRI_KEK), wrong=OIDS), CIPHER),
+        wrapped(WRAPPED_KEY),
+        tag=0xA3,
+    ),
+    st.just(RIGHT_KEY.encode()),
+)
 RECIPIENT = st.one_of(
+    PASSWORD_RECIPIENT,
     sequence(
         INTEGERS,
         IDENTIFIER,
@@ -272,6 +307,10 @@ def envelope(content: Octets) -> Octets:
     )
 
 
+ENCLOSED = st.one_of(
+    CERTIFICATE,
+    st.sampled_from(["ec-ca", "ec-client-old"]).map(lambda n: glass.identity(n).certificate.der),
+)
 NONCE = t.octets(bytes(range(1, 17)))
 ATTRIBUTE_VALUES = {
     "contentType": st.just(t.oid(t.DATA)),
@@ -322,19 +361,64 @@ def pki_message(content: Octets) -> Octets:
             INTEGERS,
             many(ALGORITHM, tag=0x31, most=1),
             sequence(st.just(t.oid(t.DATA)), optional(tagged(0, wrapped(envelope(content))))),
-            many(CERTIFICATE, tag=0xA0, most=2),
+            many(ENCLOSED, tag=0xA0, most=2),
             many(
                 sequence(
                     INTEGERS,
                     IDENTIFIER,
                     st.just(t.algorithm(t.SHA256)),
                     SIGNED_ATTRIBUTES,
-                    mostly(t.algorithm(t.RSA_ENCRYPTION, t.null()), wrong=ALGORITHM),
+                    mostly(
+                        t.algorithm(t.RSA_ENCRYPTION, t.null()),
+                        t.algorithm(t.ECDSA_WITH_SHA256),
+                        wrong=ALGORITHM,
+                    ),
                     wrapped(SMALL),
                 ),
                 tag=0x31,
                 most=1,
             ),
+        ),
+    )
+
+
+def signed(content: Octets, signer: str, *attributes: tuple[str, bytes]) -> Octets:
+    """Return a pkiMessage in order around any envelope with *content*."""
+    return envelope(content).map(
+        lambda enveloped: sign_data(
+            enveloped,
+            identity=glass.identity(signer),
+            digest_algorithm=DigestAlgorithm.SHA256,
+            attributes=[
+                (ATTRIBUTES["transactionID"], t.printable("glass")),
+                (ATTRIBUTES["senderNonce"], NONCE),
+                *((ATTRIBUTES[name], value) for name, value in attributes),
+            ],
+            certificates=[glass.identity(signer).certificate.der],
+            provider=glass.PROVIDER,
+        )
+    )
+
+
+def request_by(signer: str) -> Octets:
+    """Return a request, most often one that a server reads."""
+    content = st.one_of(st.just(glass.csr(signer).der), REQUEST_CONTENT)
+    return st.one_of(
+        pki_message(REQUEST_CONTENT),
+        signed(content, signer, ("messageType", t.printable("19"))),
+    )
+
+
+def reply_by(signer: str) -> Octets:
+    """Return a reply, most often one that a client reads."""
+    return st.one_of(
+        pki_message(BAG),
+        signed(
+            BAG,
+            signer,
+            ("messageType", t.printable("3")),
+            ("pkiStatus", t.printable("0")),
+            ("recipientNonce", NONCE),
         ),
     )
 
@@ -362,12 +446,16 @@ PRIVATE_KEY = st.one_of(
 # ------------------------------------------------------------------------------------- the tests
 
 SHAPES = {
-    "request": pki_message(REQUEST_CONTENT),
-    "reply": pki_message(BAG),
+    "request": request_by("client-old"),
+    "request-by-password": request_by("ec-client-old"),
+    "reply": reply_by("ca"),
+    "reply-by-password": reply_by("ec-ca"),
     "reply-to-get-cert": pki_message(BAG),
     "reply-to-get-crl": pki_message(BAG),
     "pki-message": pki_message(REQUEST_CONTENT),
     "envelope": envelope(SMALL),
+    "password-recipient": PASSWORD_RECIPIENT,
+    "inspection": st.one_of(envelope(CSR), pki_message(REQUEST_CONTENT), pki_message(BAG)),
     "ca-certificates": st.one_of(BAG, CERTIFICATE),
     "next-ca-certificates": pki_message(BAG),
     "csr": CSR,

@@ -21,6 +21,7 @@ from pyscep.ca import parse_ca_certificates, parse_next_ca_certificates
 from pyscep.capabilities import ScepStandardPolicy, format_capabilities, parse_capabilities
 from pyscep.certificates import Certificate, Identity, build_chain, parse_certificate
 from pyscep.cms_enveloped import parse_enveloped_data
+from pyscep.cms_password import PasswordRecipient
 from pyscep.crl import parse_crl
 from pyscep.crypto import CryptoProvider, default_provider
 from pyscep.crypto.oscrypto_provider import OscryptoProvider
@@ -49,8 +50,9 @@ from tests.fuzz import glass
 HERE = Path(__file__).parent
 ALL_CIPHERS = frozenset(ContentEncryptionAlgorithm)
 PASSWORD = "glass"
-# What a file may ask for before it is refused costs time that says nothing.
-QUICK = Limits(kdf_iterations=2048)
+MARK = "a secret that is in no input"
+# What a file or message may ask for before it is refused costs time that says nothing.
+QUICK = Limits(kdf_iterations=2048, message_kdf_iterations=2048)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,32 +116,37 @@ def pki_message(octets: bytes) -> str:
     return "read"
 
 
-def request(octets: bytes) -> str:
+def request(octets: bytes, name: str = "ca") -> str:
     """Let a server without secrets answer a message."""
     answered = [
         responder.handle(
             HttpRequest(method="POST", url="/scep?operation=PKIOperation", body=octets)
         )
-        for responder in (glass.responder(), glass.approving())
+        for responder in (glass.responder(name=name), glass.approving(name))
     ]
     first, second = answered
     if first.status != 200:
         assert first.status == second.status
         assert first.status in {400, 413}, first
         return f"HTTP {first.status}"
-    ca = glass.trusted_ca()
+    ca = glass.trusted_ca(name)
     reply = parse_pki_message(first.body).verify(ca.signers, provider=glass.PROVIDER)
     assert reply.pki_status is not None
     return reply.pki_status.name
 
 
+def request_by_password(octets: bytes) -> str:
+    """Let a server answer whose key decrypts nothing, so that passwords do."""
+    return request(octets, "ec-ca")
+
+
 @functools.cache
-def enrolment() -> Exchange:
-    csr = glass.csr("client-old")
+def enrolment(client: str = "client-old", ca: str = "ca") -> Exchange:
+    csr = glass.csr(client)
     return pkcs_req(
         csr,
-        identity=glass.identity("client-old"),
-        ca=glass.trusted_ca(),
+        identity=glass.identity(client),
+        ca=glass.trusted_ca(ca),
         transaction_id="glass",
         provider=glass.PROVIDER,
     )
@@ -178,6 +185,11 @@ def _receive(exchange: Union[Exchange, CertificateQuery, CrlQuery], octets: byte
 def reply(octets: bytes) -> str:
     """Give a reply to a client that waits for its certificate."""
     return _receive(enrolment(), octets)
+
+
+def reply_by_password(octets: bytes) -> str:
+    """Give a reply to a client whose key decrypts nothing."""
+    return _receive(enrolment("ec-client-old", "ec-ca"), octets)
 
 
 def reply_to_get_cert(octets: bytes) -> str:
@@ -352,11 +364,16 @@ def pkcs12_file(octets: bytes) -> str:
 
 
 def envelope(octets: bytes) -> str:
-    """Open an envelope with real keys."""
-    read = parse_enveloped_data(octets)
+    """Open an envelope with real keys, or a real password."""
+    read = parse_enveloped_data(octets, limits=QUICK)
     _show(read)
     try:
-        read.decrypt(_recipients(), provider=default_provider(), ciphers=ALL_CIPHERS)
+        read.decrypt(
+            _recipients(),
+            ("another one", PASSWORD),
+            provider=default_provider(),
+            ciphers=ALL_CIPHERS,
+        )
     except DecryptionFailed as error:
         # One error for everything: no cause, no other text.
         if error.__cause__ is not None or str(error) != str(DecryptionFailed()):
@@ -365,15 +382,66 @@ def envelope(octets: bytes) -> str:
     return "opened"
 
 
+class _Drawn:
+    """Providers that draw always the same, so that their results can be compared."""
+
+    def random_bytes(self, size: int) -> bytes:
+        return b"\x5a" * size
+
+
+class _FixedOscrypto(_Drawn, OscryptoProvider):
+    pass
+
+
+class _FixedPyca(_Drawn, PycaProvider):
+    pass
+
+
+def password_recipient(octets: bytes) -> str:
+    """Take a content key out of a password recipient, with both providers: the same one."""
+    recipient = PasswordRecipient(octets=octets, _limits=QUICK)
+    _show(recipient)
+    outcomes = [
+        _content_key(recipient, provider, size)
+        for size in (16, 24)
+        for provider in (_FixedOscrypto(), _FixedPyca())
+    ]
+    assert outcomes[0] == outcomes[1]
+    assert outcomes[2] == outcomes[3]
+    first = outcomes[0]
+    if isinstance(first, bytes):
+        return "closed" if first == _Drawn().random_bytes(16) else "opened"
+    return first.__name__
+
+
+def _content_key(
+    recipient: PasswordRecipient, provider: CryptoProvider, size: int
+) -> Union[bytes, type[ScepError]]:
+    try:
+        return recipient.content_key(
+            ("another one", PASSWORD), size=size, ciphers=ALL_CIPHERS, provider=provider
+        )
+    except ScepError as error:
+        _show(error)
+        return type(error)
+
+
 def inspection(octets: bytes) -> str:
     """Look into anything; it never raises, and what it shows goes into JSON."""
     keys = [identity.key for identity in _recipients()[:3]]
     try:
-        seen = inspect(octets, keys=keys, at=glass.NOW, provider=default_provider())
+        seen = inspect(
+            octets,
+            keys=keys,
+            passwords=(MARK, PASSWORD),
+            at=glass.NOW,
+            provider=default_provider(),
+            limits=QUICK,
+        )
     except ScepError as error:
         raise AssertionError from error
     _show(seen)
-    json.dumps(seen.to_json_object())
+    assert MARK not in json.dumps(seen.to_json_object())
     return seen.kind.name
 
 
@@ -382,10 +450,13 @@ HARNESSES = {
     for harness in (
         Harness(name="pki-message", run=pki_message),
         Harness(name="request", run=request),
+        Harness(name="request-by-password", run=request_by_password),
         Harness(name="reply", run=reply),
+        Harness(name="reply-by-password", run=reply_by_password),
         Harness(name="reply-to-get-cert", run=reply_to_get_cert),
         Harness(name="reply-to-get-crl", run=reply_to_get_crl),
         Harness(name="envelope", run=envelope),
+        Harness(name="password-recipient", run=password_recipient),
         Harness(name="ca-certificates", run=ca_certificates),
         Harness(name="next-ca-certificates", run=next_ca_certificates),
         Harness(name="capabilities", run=capabilities),

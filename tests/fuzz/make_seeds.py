@@ -21,6 +21,7 @@ from pyscep.cms_signed import degenerate
 from pyscep.crypto.key_files import KeyEncoding, KeyFormat, encrypt_pkcs8
 from pyscep.crypto.oscrypto_provider import OscryptoProvider
 from pyscep.extensions import GeneralName, microsoft_template
+from pyscep.handlers import static_challenge
 from pyscep.http import HttpRequest, pki_operation
 from pyscep.pkcs10 import build_csr
 from pyscep.pki_message import parse_pki_message
@@ -29,8 +30,10 @@ from pyscep.testing.vectors.model import Content
 from pyscep.testing.vectors.parties import public_test_key
 from pyscep.transaction import Pending
 from tests.fuzz import glass, harnesses
+from tests.helpers import tlv as t
 from tests.helpers.keys import certify
-from tests.helpers.message_factory import to_ber
+from tests.helpers.message_factory import request, to_ber
+from tests.helpers.password_recipient import PasswordRecipientInfo, envelope
 
 # Of the vectors, those that differ in more than an algorithm.
 MESSAGES = (
@@ -101,6 +104,42 @@ def requests() -> dict[str, bytes]:
     }
 
 
+def requests_by_password() -> dict[str, bytes]:
+    """Return what clients send to a CA whose key decrypts nothing."""
+    ca = glass.trusted_ca("ec-ca")
+    first = harnesses.enrolment("ec-client-old", "ec-ca")
+    pending = first.receive(glass.approving("ec-ca").answer(first.message))
+    assert isinstance(pending, Pending)
+    poll = cert_poll(
+        pending.transaction,
+        identity=glass.identity("ec-client-old"),
+        ca=ca,
+        challenge_password=glass.CHALLENGE,
+        provider=glass.PROVIDER,
+    )
+    return {
+        "pkcs-req.der": first.message,
+        "pkcs-req.ber": to_ber(first.message),
+        "pkcs-req-rsa.der": harnesses.enrolment("client-old", "ec-ca").message,
+        "cert-poll.der": poll.message,
+    }
+
+
+def password_recipients() -> dict[str, bytes]:
+    """Return password recipients that open, in what may differ, and two that ask for much."""
+    right = PasswordRecipientInfo(password=harnesses.PASSWORD.encode())
+    changed = {
+        "sha256": right,
+        "sha1": replace(right, digest="sha1"),
+        "sha512-key-length": replace(right, digest="sha512", key_length=t.integer(16)),
+        "aes256": replace(right, key_size=32),
+        "long-content-key": replace(right, content_key=bytes(range(24))),
+        "many": replace(right, iterations=100_001, counted=1),
+        "without-derivation": replace(right, derivation=b""),
+    }
+    return {f"{name}.der": each.encode() for name, each in changed.items()}
+
+
 def replies() -> dict[str, dict[str, bytes]]:
     """Return what servers answer, seen through, by harness."""
     sent = requests()
@@ -108,6 +147,8 @@ def replies() -> dict[str, dict[str, bytes]]:
     success = issuing.answer(sent["pkcs-req.der"])
     crl = issuing.answer(sent["get-crl.der"])
     failure = issuing.answer(sent["get-cert.der"])
+    by_password = requests_by_password()["pkcs-req.der"]
+    wrong = glass.responder(static_challenge("another"), "ec-ca")
     ra = replace(issuing, send_chain=True, store=glass.responder().store)
     return {
         "reply": {
@@ -124,6 +165,12 @@ def replies() -> dict[str, dict[str, bytes]]:
                     provider=glass.PROVIDER,
                 ).message
             ),
+        },
+        "reply-by-password": {
+            "success.der": glass.responder(name="ec-ca").answer(by_password),
+            "success.ber": to_ber(glass.responder(name="ec-ca").answer(by_password)),
+            "pending.der": glass.approving("ec-ca").answer(by_password),
+            "failure.der": wrong.answer(by_password),
         },
         "reply-to-get-cert": {"failure.der": failure, "success.der": answer_with_certificate()},
         "reply-to-get-crl": {"success.der": crl},
@@ -197,6 +244,7 @@ def seeds() -> dict[str, dict[str, bytes]]:
     successor = glass.responder().handle(HttpRequest(method="GET", url="/?operation=GetNextCACert"))
     crl = glass.responder().crl()
     sent = requests()
+    recipients = password_recipients()
     get = pki_operation("http://h/s", sent["get-crl.der"], method=HttpMethod.GET)
     caps = {
         f"{v.name.partition('/')[2]}.txt": v.octets
@@ -206,12 +254,16 @@ def seeds() -> dict[str, dict[str, bytes]]:
     return {
         "pki-message": {f"{name.partition('/')[2]}.der": vectors[name].octets for name in MESSAGES},
         "request": sent,
+        "request-by-password": requests_by_password(),
         **replies(),
         "envelope": {
             f"{name.partition('/')[2]}.der": content
             for name in MESSAGES
             if len(content := _content(vectors[name].octets)) > 1
-        },
+        }
+        | {f"by-password-{name}": envelope(each) for name, each in recipients.items()}
+        | {"two-recipients.der": envelope(recipients["sha1.der"], recipients["sha256.der"])},
+        "password-recipient": recipients,
         "ca-certificates": {
             "one.der": ca.der,
             "one.pem": ca.pem().encode(),
@@ -244,6 +296,10 @@ def seeds() -> dict[str, dict[str, bytes]]:
         "inspection": {
             "request.der": vectors[MESSAGES[0]].octets,
             "reply.der": vectors[MESSAGES[8]].octets,
+            "by-password.der": request(
+                content=envelope(recipients["sha256.der"], content=csr.der)
+            ).encode(),
+            "envelope-by-password.der": envelope(recipients["sha1.der"], content=csr.der),
             "csr.pem": _pem("CERTIFICATE REQUEST", csr.der),
             "crl.der": crl,
             "ca.der": ca.der,

@@ -30,3 +30,23 @@ def test_some_trees_are_read(harness: str) -> None:
     collect()
     assert set(outcomes) & {"read", "revoked", "verified", "trusted"}, outcomes
     assert len(outcomes) > 1
+
+
+@pytest.mark.conforms("E-23", "E-25")
+def test_password_recipients_of_every_outcome() -> None:
+    outcomes: Counter[str] = Counter()
+
+    @given(octets=SHAPES["password-recipient"])
+    @settings(max_examples=300, deadline=None, database=None, derandomize=True)
+    def collect(octets: bytes) -> None:
+        outcomes[HARNESSES["password-recipient"].outcome(octets)] += 1
+
+    collect()
+    assert set(outcomes) >= {
+        "opened",
+        "closed",
+        "DecodeError",
+        "LimitExceeded",
+        "UnsupportedError",
+        "WeakAlgorithm",
+    }

@@ -37,9 +37,12 @@ KEY_NAMES = (
     "client-new",
     "stranger",
     "short",
+    "ec-ca",
+    "ec-client-old",
+    "ec-client-new",
 )
-"""The public test keys; all RSA, of 2048 bits but the short one of 1024."""
-CHALLENGE_PASSWORD = "vectors-know-it"  # noqa: S105  # public test data
+"""The public test keys: RSA of 2048 bits, the short one of 1024; EC on P-256."""
+CHALLENGE_PASSWORD = "vectors-know-it-by-heart"  # noqa: S105  # public test data
 CLIENT = "CN=sensor-17,O=Example"
 YEAR = timedelta(days=365)
 
