@@ -15,6 +15,7 @@ from pyscep.algorithms import ContentEncryptionAlgorithm, DigestAlgorithm
 from pyscep.ca import TrustedCa, parse_ca_certificates, parse_next_ca_certificates
 from pyscep.capabilities import Algorithms
 from pyscep.certificates import Certificate, Identity, parse_certificate
+from pyscep.cms_enveloped import needs_password
 from pyscep.crypto import CryptoProvider
 from pyscep.crypto.pyca_provider import PycaProvider
 from pyscep.exchange import CertificateQuery, CrlQuery, Exchange, ReplyRules, Sent
@@ -43,6 +44,7 @@ REJECTIONS: dict[type[errors.ScepError], str] = {
     errors.NonceMismatch: "nonce",
     errors.SignatureInvalid: "signature",
     errors.WeakAlgorithm: "weak-algorithm",
+    errors.UnsupportedError: "unsupported-algorithm",
     errors.DecryptionFailed: "decryption",
     errors.CertificateMismatch: "certificate",
     errors.UntrustedCa: "untrusted-ca",
@@ -119,7 +121,9 @@ class VectorDirectory:
         found = parse_ca_certificates(anchor.der)
         fetched = [self.certificate(n) for n in (*entry["signers"], entry["recipient"])]
         every = tuple(dict.fromkeys((*found.certificates, issuer, *fetched)))
-        return replace(found, certificates=every).authenticate(anchors=(anchor,), at=None)
+        return replace(found, certificates=every).authenticate(
+            anchors=(anchor,), at=None, encrypt_with_challenge=name == "ec"
+        )
 
     def receive(
         self, vector: dict[str, Any], *, allow: list[str]
@@ -166,7 +170,12 @@ class VectorDirectory:
             ca=ca,
             rules=ReplyRules(read_legacy_ciphers=frozenset(ciphers), minimum_digest=lowest),
             provider=self.provider,
+            passwords=self.passwords(identity.certificate),
         )
+
+    def passwords(self, recipient: Certificate) -> tuple[str, ...]:
+        """Return what may open an envelope for a certificate besides its key."""
+        return (self.index["challenge_password"],) if needs_password(recipient) else ()
 
     def response(self, vector: dict[str, Any]) -> HttpResponse:
         """Return the HTTP response that a client reads."""
@@ -209,6 +218,7 @@ class VectorDirectory:
         responder = Responder(
             authority=authority,
             handler=static_challenge(self.index["challenge_password"]),
+            challenge_passwords=lambda _: [self.index["challenge_password"]],
             store=MemoryStore(),
             now=lambda: self.at,
             ciphers=AES_CIPHERS | ciphers,

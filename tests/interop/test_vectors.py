@@ -23,6 +23,10 @@ REQUESTS = [
     "get-cert-aes128-sha256",
     "get-crl-aes128-sha256",
     "pkcs-req-to-ra",
+    *(f"pkcs-req-{p}-aes128-sha256" for p in ("ec-client", "to-ec", "ec-client-to-ec")),
+    *(f"renewal-req-ec-client-to-ec-{c}" for c in ("aes256-sha512", "3des-sha1")),
+    "cert-poll-to-ec-aes128-sha256",
+    "drafted-key-and-password",
     "refused-wrong-challenge",
     "drafted-content-in-pieces",
     "drafted-envelope-in-pieces",
@@ -37,6 +41,9 @@ REPLIES = [
     "success-to-get-crl-aes128-sha256",
     "success-by-chain",
     "success-by-ra",
+    *(f"success-to-pkcs-req-{p}-aes128-sha256" for p in ("ec-client", "to-ec", "ec-client-to-ec")),
+    *(f"success-to-renewal-req-ec-client-{c}" for c in ("aes256-sha512", "3des-sha1")),
+    "drafted-key-and-password",
     "failure-bad-request-absent",
     "failure-bad-request-empty",
     "failure-bad-request-zero-byte",
@@ -55,7 +62,15 @@ FORGERIES = {
     "wrong-wrong-message-digest": None,
 }
 """Replies that the CA has not signed, and the certificate that openssl verifies them with."""
-CLOSED = ["wrong-encrypted-to-stranger", "wrong-bad-padding"]
+CLOSED = [
+    "wrong-encrypted-to-stranger",
+    "wrong-bad-padding",
+    "wrong-wrong-password",
+    "wrong-truncated-wrapped-key",
+    "wrong-garbled-wrapped-key",
+    "wrong-without-derivation",
+    "wrong-unknown-wrap-cipher",
+]
 
 
 class OpenSsl:
@@ -92,8 +107,11 @@ class OpenSsl:
 
     def decrypt(self, envelope: Path, recipient: str, out: Path) -> bool:
         key = self.vectors.index["certificates"][recipient]["key"]
+        command = ("cms", "-decrypt", "-binary", "-inform", "DER", "-in", envelope, "-out", out)
+        if key.startswith("ec-"):
+            return self.run(*command, "-pwri_password", self.vectors.index["challenge_password"])
         return self.run(
-            *("cms", "-decrypt", "-binary", "-inform", "DER", "-in", envelope, "-out", out),
+            *command,
             *("-recip", self.pem(recipient), "-inkey", self.vectors.index["keys"][key]["file"]),
         )
 

@@ -6,6 +6,7 @@ import functools
 
 import pytest
 
+from pyscep.cms_enveloped import RecipientKind
 from pyscep.inspection import Inspection, Kind, Level, SignatureState, inspect
 from pyscep.inspection.message import MESSAGE_NAMES
 from pyscep.keys import PrivateKey
@@ -65,6 +66,7 @@ def look(vector: Vector) -> Inspection:
     return inspect(
         vector.octets,
         keys=every_key(),
+        passwords=[known.challenge_password],
         signers=signers if vector.reader is Reader.CLIENT else (),
         at=known.at,
         provider=keys.provider(),
@@ -107,4 +109,14 @@ def test_what_is_in_it_is_shown(name: str) -> None:
     assert seen.fail_info_text == message.fail_info_text
     assert seen.digest_algorithm == message.digest.name
     assert seen.content_encryption_algorithm == (message.cipher and message.cipher.name)
-    assert seen.key_encryption_algorithm == (message.key_encryption and message.key_encryption.name)
+    by_password = message.key_encryption is RecipientKind.PASSWORD
+    if name.endswith("/drafted-key-and-password"):
+        # The first of two recipients is shown, which is another's key.
+        assert seen.key_encryption_algorithm == "RSA_PKCS1_V15"
+    else:
+        encryption = message.key_encryption
+        assert seen.key_encryption_algorithm == (encryption and encryption.name)
+    if not name.endswith("/drafted-key-and-odd-password"):
+        assert (seen.password_recipient is not None) is by_password
+    if by_password:
+        assert seen.decrypted is True

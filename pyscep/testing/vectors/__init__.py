@@ -24,9 +24,11 @@ from pyscep.testing.vectors.parties import (
     make_parties,
     public_test_key,
 )
+from pyscep.testing.vectors.passwords import replies_by_password, requests_by_password
 from pyscep.testing.vectors.queries import query_vectors
 from pyscep.testing.vectors.replies import USUAL, Server, right_replies
 from pyscep.testing.vectors.requests import refused_requests, right_requests
+from pyscep.testing.vectors.wrong_passwords import drafts_by_password
 from pyscep.testing.vectors.wrong_replies import wrong_replies
 from pyscep.testing.vectors.wrong_requests import drafted_requests
 
@@ -47,7 +49,7 @@ def build_vectors(
     """
     chosen = provider or default_provider()
     parties = make_parties(seed, at, chosen)
-    requests = tuple(right_requests(parties))
+    requests = (*right_requests(parties), *requests_by_password(parties))
     server = Server(parties=parties, requests={request.name: request for request in requests})
     return VectorSet(
         seed=seed,
@@ -64,6 +66,8 @@ def build_vectors(
             *query_vectors(server.requests[USUAL]),
             *right_replies(server),
             *wrong_replies(server),
+            *replies_by_password(server),
+            *drafts_by_password(server),
         ),
     )
 

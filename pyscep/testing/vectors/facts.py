@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyscep import asn1, der
 from pyscep.messages import MessageType, PkiStatus
 from pyscep.testing.draft import Draft
-from pyscep.testing.vectors.model import Message
+from pyscep.testing.vectors.model import Message, key_encryption_of
 from pyscep.testing.vectors.parties import Parties
 
 
@@ -39,7 +39,11 @@ def describe(draft: Draft, parties: Parties) -> Message:
         fail_info=None if fail_info is None else int(fail_info),
         digest=draft.digest_algorithm,
         cipher=cipher if draft.has_envelope else None,
-        key_encryption=draft.key_encryption_algorithm if draft.has_envelope else None,
+        key_encryption=(
+            key_encryption_of(draft.recipient, draft.key_encryption_algorithm)
+            if draft.has_envelope
+            else None
+        ),
         signer=parties.name_of(draft.named_signer),
         recipient=parties.name_of(draft.named_recipient) if draft.has_envelope else None,
     )

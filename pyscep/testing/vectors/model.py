@@ -18,6 +18,7 @@ from pyscep.algorithms import (
     KeyEncryptionAlgorithm,
 )
 from pyscep.certificates import Certificate
+from pyscep.cms_enveloped import RecipientKind, needs_password
 from pyscep.messages import MessageType, PkiStatus
 
 FORMAT = "pyscep-test-vectors"
@@ -70,6 +71,8 @@ class Rejection(Enum):
     """The signature does not verify with the key that it has to verify with."""
     WEAK_ALGORITHM = "weak-algorithm"
     """An algorithm that is forbidden, or that this reader has not allowed."""
+    UNSUPPORTED_ALGORITHM = "unsupported-algorithm"
+    """An algorithm, or a kind of recipient, that SCEP does not have or this reader cannot do."""
     DECRYPTION = "decryption"
     """The envelope does not open. Nobody may be told why (E-16)."""
     CERTIFICATE = "certificate"
@@ -116,6 +119,16 @@ def rejected(rejection: Rejection, why: str, *checklist: str, **facts: Any) -> E
     return Expected(why=why, checklist=checklist, rejection=rejection, **facts)
 
 
+def key_encryption_of(
+    recipient: Certificate, algorithm: KeyEncryptionAlgorithm
+) -> KeyEncryptionAlgorithm | RecipientKind:
+    """Return how a content key is encrypted for a certificate.
+
+    :param algorithm: the one for keys that can decrypt.
+    """
+    return RecipientKind.PASSWORD if needs_password(recipient) else algorithm
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """What is in a pkiMessage, as its author knows it."""
@@ -138,8 +151,8 @@ class Message:
     """The hash."""
     cipher: ContentEncryptionAlgorithm | None = None
     """The cipher of the envelope, if there is one."""
-    key_encryption: KeyEncryptionAlgorithm | None = None
-    """How its key is encrypted."""
+    key_encryption: KeyEncryptionAlgorithm | RecipientKind | None = None
+    """How its key is encrypted: by which algorithm, or with the challenge password."""
     signer: str
     """Name of the certificate that signed."""
     recipient: str | None = None

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from importlib import resources
 
 from pyscep import extensions
-from pyscep.algorithms import DigestAlgorithm
-from pyscep.certificates import Certificate, Identity, key_identifier_of
+from pyscep.algorithms import DigestAlgorithm, KeyType
+from pyscep.certificates import Certificate, Identity, key_identifier_of, key_type_of
 from pyscep.crypto import CryptoProvider
 from pyscep.extensions import ExtendedKeyUsage, KeyUsage
 from pyscep.handlers import static_challenge
@@ -25,6 +25,7 @@ from pyscep.pkcs10 import build_certificate, random_serial_number, signing_algor
 from pyscep.responder import Responder
 from pyscep.testing.ephemeral_ca import ALL_CA_USAGES, EphemeralCa
 from pyscep.testing.vectors.model import AuthorityCertificates
+from pyscep.testing.vectors.repeatable_ecdsa import load_repeatable_key
 from pyscep.testing.vectors.seeded import SeededProvider
 
 KEY_NAMES = (
@@ -76,6 +77,9 @@ AUTHORITIES = {
         issuer="next-ca-link",
         signers=("next-ca-link",),
         recipient="next-ca-link",
+    ),
+    "ec": AuthorityCertificates(
+        anchor="ec-ca", issuer="ec-ca", signers=("ec-ca",), recipient="ec-ca"
     ),
 }
 """The CAs that a client may trust, each by which of its certificates is for what."""
@@ -188,12 +192,21 @@ class Parties:
         self.certificates[name] = (certificate, key)
 
 
+def _load_key(name: str, provider: CryptoProvider) -> PrivateKey:
+    text = public_test_key(name)
+    key = provider.load_private_key(text)
+    if key_type_of(key.public_key) is KeyType.EC:
+        # A provider's own ECDSA would be another signature each time.
+        return load_repeatable_key(text, key.public_key)
+    return key
+
+
 def make_parties(seed: int, at: datetime, provider: CryptoProvider) -> Parties:
     """Certify the public test keys for everybody who takes part.
 
     Source: RFC 8894 section 2.1; G-08, G-09, G-11.
     """
-    keys = {name: provider.load_private_key(public_test_key(name)) for name in KEY_NAMES}
+    keys = {name: _load_key(name, provider) for name in KEY_NAMES}
     parties = Parties(base=provider, seed=seed, at=at, keys=keys)
     certify = parties.certify
     every = ALL_CA_USAGES
@@ -223,6 +236,7 @@ def make_parties(seed: int, at: datetime, provider: CryptoProvider) -> Parties:
             since=timedelta(days=-30),
             until=20 * YEAR,
         )
+    certify("ec-ca", "CN=Vector EC CA", "ec-ca", ca=True, usages=(*_SIGN, *_CERT_SIGN))
     certify("expired-ca", _CA_NAME, "ca", ca=True, usages=every, until=-YEAR)
     _certify_clients(parties)
     _certify_strangers(parties)
@@ -233,6 +247,7 @@ def _certify_clients(parties: Parties) -> None:
     for name in ("client-old", "client-new", "short"):
         label = "client" if name == "client-old" else name
         parties.certify(f"{label}-self-signed", CLIENT, name)
+    parties.certify("ec-client-self-signed", CLIENT, "ec-client-old", usages=_SIGN)
     day = timedelta(days=1)
     for name, key, issuer, since, until in (
         ("client-old", "client-old", "ca", YEAR, 10 * YEAR),
@@ -241,10 +256,22 @@ def _certify_clients(parties: Parties) -> None:
         ("client-old-by-next-ca", "client-old", "next-ca", YEAR, 10 * YEAR),
         ("client-new", "client-new", "ca", day, 10 * YEAR),
         ("client-expired", "client-old", "ca", 2 * YEAR, -day),
+        ("ec-client-old", "ec-client-old", "ca", YEAR, 10 * YEAR),
+        ("ec-client-new", "ec-client-new", "ca", day, 10 * YEAR),
+        ("client-old-by-ec-ca", "client-old", "ec-ca", YEAR, 10 * YEAR),
+        ("client-new-by-ec-ca", "client-new", "ec-ca", day, 10 * YEAR),
+        ("ec-client-old-by-ec-ca", "ec-client-old", "ec-ca", YEAR, 10 * YEAR),
+        ("ec-client-new-by-ec-ca", "ec-client-new", "ec-ca", day, 10 * YEAR),
     ):
-        purposes = (ExtendedKeyUsage.CLIENT_AUTH.value,)
         parties.certify(
-            name, CLIENT, key, issuer=issuer, purposes=purposes, since=since, until=until
+            name,
+            CLIENT,
+            key,
+            issuer=issuer,
+            usages=_SIGN if key.startswith("ec-") else _BOTH,
+            purposes=(ExtendedKeyUsage.CLIENT_AUTH.value,),
+            since=since,
+            until=until,
         )
 
 

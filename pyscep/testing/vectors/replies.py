@@ -23,8 +23,9 @@ from pyscep.testing.vectors.model import (
     Reader,
     Vector,
     accepted,
+    key_encryption_of,
 )
-from pyscep.testing.vectors.parties import AUTHORITIES, Parties
+from pyscep.testing.vectors.parties import AUTHORITIES, CHALLENGE_PASSWORD, Parties
 from pyscep.testing.vectors.requests import KINDS, SUITES, USUAL_SUITE, Suite, message_of
 
 USUAL = "requests/pkcs-req-aes128-sha256"
@@ -91,7 +92,7 @@ class Server:
                 transaction_id=asked.transaction_id,
                 sender_nonce=asked.sender_nonce or b"",
                 signer=asked.signer,
-                requested_key=_requested_key(asked),
+                requested_key=self._requested_key(asked),
                 identifier=identifier,
             ),
         )
@@ -125,6 +126,7 @@ class Server:
             provider=provider,
         )
         enveloped = reply.pki_status is PkiStatus.SUCCESS
+        key_encryption = key_encryption_of(verified.signer, suite.key_encryption)
         message = Message(
             message_type=reply.message_type,
             transaction_id=verified.transaction_id,
@@ -135,16 +137,27 @@ class Server:
             fail_info_text=reply.fail_info_text,
             digest=suite.digest,
             cipher=suite.cipher if enveloped else None,
-            key_encryption=suite.key_encryption if enveloped else None,
+            key_encryption=key_encryption if enveloped else None,
             signer=signer,
             recipient=message_of(asked).signer if enveloped else None,
         )
         return self.vector(name, octets, asked, expected, identifier=identifier, message=message)
 
+    def _requested_key(self, asked: Message) -> str | None:
+        """Return the key that is to be certified: the new one, if the old certificate signed."""
+        if asked.message_type in (MessageType.GET_CERT, MessageType.GET_CRL):
+            return None
+        certificate, key = self.parties.certificates[asked.signer]
+        return key if certificate.is_self_issued else key.replace("old", "new")
+
     def issued(self, *names: str) -> CertRep:
         """Return a SUCCESS with these certificates."""
         certificates = tuple(self.parties.certificate(name).der for name in names)
-        return CertRep(pki_status=PkiStatus.SUCCESS, certificates=certificates)
+        return CertRep(
+            pki_status=PkiStatus.SUCCESS,
+            certificates=certificates,
+            challenge_password=CHALLENGE_PASSWORD,
+        )
 
     def crl(self) -> CertRep:
         """Return a SUCCESS with a CRL in which one certificate is revoked."""
@@ -153,13 +166,6 @@ class Server:
         at = self.parties.at
         crl = authority.crl(at=at, number=1, revoked={revoked: at - timedelta(days=30)})
         return CertRep(pki_status=PkiStatus.SUCCESS, crl=crl)
-
-
-def _requested_key(asked: Message) -> str | None:
-    """Return the key that is to be certified: the new one, if the old certificate signed."""
-    if asked.message_type in (MessageType.GET_CERT, MessageType.GET_CRL):
-        return None
-    return "client-new" if asked.signer == "client-old" else "client-old"
 
 
 def right_replies(server: Server) -> Iterator[Vector]:

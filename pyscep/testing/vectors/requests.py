@@ -34,6 +34,7 @@ from pyscep.testing.vectors.model import (
     Rejection,
     Vector,
     accepted,
+    key_encryption_of,
     rejected,
 )
 from pyscep.testing.vectors.parties import AUTHORITIES, CHALLENGE_PASSWORD, CLIENT, Parties
@@ -150,15 +151,18 @@ class Author:
         chosen = transaction_id or provider.random_bytes(16).hex()
         sender_nonce = provider.random_bytes(NONCE_SIZE)
         recipient = AUTHORITIES[self.authority].recipient
+        certificate = self.parties.certificate(recipient)
         octets = encode_request(
             request,
             transaction_id=chosen,
             sender_nonce=sender_nonce,
             identity=self.parties.identity(signer),
-            recipient=self.parties.certificate(recipient),
+            recipient=certificate,
             content_encryption_algorithm=suite.cipher,
             digest_algorithm=suite.digest,
             key_encryption_algorithm=suite.key_encryption,
+            # Of a poll; requests have their own.
+            challenge_password=CHALLENGE_PASSWORD,
             provider=provider,
         )
         return Vector(
@@ -175,7 +179,7 @@ class Author:
                 sender_nonce=sender_nonce,
                 digest=suite.digest,
                 cipher=suite.cipher,
-                key_encryption=suite.key_encryption,
+                key_encryption=key_encryption_of(certificate, suite.key_encryption),
                 signer=signer,
                 recipient=recipient,
             ),

@@ -27,7 +27,7 @@ from pyscep.testing.vectors.model import (
     accepted,
     rejected,
 )
-from pyscep.testing.vectors.parties import Parties
+from pyscep.testing.vectors.parties import CHALLENGE_PASSWORD, Parties
 from pyscep.testing.vectors.requests import AES128, USUAL_SUITE, Author
 from pyscep.testing.vectors.seeded import SeededProvider
 
@@ -54,7 +54,7 @@ def drafted_requests(parties: Parties) -> Iterator[Vector]:
 
 def _write(parties: Parties, case: _Case, content: bytes) -> Vector:
     provider = parties.provider(f"requests/{case.name}")
-    draft = _draft(parties, provider, case.message_type, content)
+    draft = draft_request(parties, provider, case.message_type, content)
     stage = Stage(
         responder=parties.responder("ca", provider),
         make_stranger=lambda: parties.ephemeral_ca("stranger-ca", provider),
@@ -75,16 +75,21 @@ def _write(parties: Parties, case: _Case, content: bytes) -> Vector:
 
 def _any_request(parties: Parties) -> VerifiedMessage:
     provider = parties.provider("any request")
-    draft = _draft(parties, provider, MessageType.PKCS_REQ, b"")
+    draft = draft_request(parties, provider, MessageType.PKCS_REQ, b"")
     return parse_pki_message(draft.encode()).verify_possession(provider=provider)
 
 
-def _draft(
-    parties: Parties, provider: SeededProvider, message_type: MessageType, content: bytes
+def draft_request(
+    parties: Parties,
+    provider: SeededProvider,
+    message_type: MessageType,
+    content: bytes,
+    *,
+    recipient_name: str = "ca",
 ) -> Draft:
     """Return the draft of a request in order, signed by the client's self-signed certificate."""
     signer = parties.identity("client-self-signed")
-    recipient = parties.certificate("ca")
+    recipient = parties.certificate(recipient_name)
     suite = USUAL_SUITE
     transaction_id = der.printable_string(provider.random_bytes(16).hex())
     sender_nonce = der.octet_string(provider.random_bytes(NONCE_SIZE))
@@ -108,6 +113,7 @@ def _draft(
         signature_digest=suite.digest,
         digest_oid=suite.digest.oid,
         provider=provider,
+        challenge_password=CHALLENGE_PASSWORD,
         change_plain=(lambda _degenerate: content,),
     )
 
