@@ -148,9 +148,14 @@ def about_requester(
             "of NDES."
         )
     rsa = signer.key_type is KeyType.RSA
-    if not rsa or not signer.allows(KeyUsage.KEY_ENCIPHERMENT):
+    if not rsa:
         yield Departure.SIGNER_CANNOT_DECRYPT.found(
-            "By key or keyUsage, the signer's certificate cannot have a reply encrypted to it."
+            "The signer's certificate has no RSA key, so the challenge password has to encrypt the "
+            "reply, which not every server does."
+        )
+    elif not signer.allows(KeyUsage.KEY_ENCIPHERMENT):
+        yield Departure.SIGNER_CANNOT_DECRYPT.found(
+            "By its keyUsage, the signer's certificate cannot have a reply encrypted to it."
         )
     usages = signer.key_usage
     needed = (KeyUsage.DIGITAL_SIGNATURE, *((KeyUsage.KEY_ENCIPHERMENT,) if rsa else ()))

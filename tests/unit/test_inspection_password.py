@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from pyscep.begin import pkcs_req, renewal_req
 from pyscep.errors import UsageError
-from pyscep.exchange import Exchange, pkcs_req, renewal_req
+from pyscep.exchange import Exchange
 from pyscep.inspection import Departure, Inspection, inspect
 from pyscep.inspection.password import SeenPasswordRecipient
 from pyscep.limits import Limits

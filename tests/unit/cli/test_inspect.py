@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from pyscep.begin import pkcs_req
 from pyscep.crypto.oscrypto_provider import OscryptoProvider
-from pyscep.exchange import pkcs_req
 from pyscep.inspection import Kind, Level
 from pyscep.testing import MisbehavingServer
 from tests.helpers import key_kinds, keys, responders
