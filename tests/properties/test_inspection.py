@@ -14,6 +14,7 @@ from pyscep.limits import Limits
 from pyscep.pki_message import parse_pki_message
 from tests.helpers import keys, responders
 from tests.helpers.message_factory import SignedMessage, degenerate
+from tests.helpers.password_recipient import PASSWORD, PasswordRecipientInfo, envelope
 from tests.helpers.tlv import parse
 from tests.properties.test_mutations import (
     ENVELOPE,
@@ -29,6 +30,9 @@ THINGS = {
     "request": EXCHANGE.message,
     "reply": REPLY,
     "envelope": ENVELOPE,
+    "envelope by password": envelope(
+        PasswordRecipientInfo().encode(), content=responders.csr().der
+    ),
     "bag": degenerate([ISSUED.der, RESPONDER.authority.issuer.der], [RESPONDER.crl()]),
     "certificate": ISSUED.der,
     "CSR": responders.csr().der,
@@ -47,6 +51,7 @@ def look(octets: bytes, limits: Limits = Limits()) -> Inspection:
     seen = inspect(
         octets,
         keys=[keys.rsa(0), keys.rsa(1), keys.ec(1)],
+        passwords=[PASSWORD],
         signers=[RESPONDER.authority.issuer],
         at=keys.NOW,
         provider=keys.provider(),
