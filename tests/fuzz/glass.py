@@ -24,6 +24,7 @@ from pyscep.ca import CaCertificates, TrustedCa
 from pyscep.certificates import Identity, key_type_of
 from pyscep.crypto import default_provider
 from pyscep.handlers import ApprovalHandler, RequestHandler, static_challenge
+from pyscep.keys import PrivateKey
 from pyscep.memory_store import MemoryStore
 from pyscep.pkcs10 import CertificationRequest, build_csr
 from pyscep.responder import Responder
@@ -101,6 +102,9 @@ class GlassProvider:
 
     def random_bytes(self, size: int) -> bytes:
         return bytes(range(1, size + 1))
+
+    def load_private_key(self, data: bytes, *, password: str | None = None) -> PrivateKey:
+        return default_provider().load_private_key(data, password=password)
 
     def __getattr__(self, name: str) -> Any:
         raise NotImplementedError(name)

@@ -455,6 +455,7 @@ SHAPES = {
     "pki-message": pki_message(REQUEST_CONTENT),
     "envelope": envelope(SMALL),
     "password-recipient": PASSWORD_RECIPIENT,
+    "inspection-of-glass": st.one_of(request_by("ec-client-old"), reply_by("ec-ca"), BAG),
     "inspection": st.one_of(envelope(CSR), pki_message(REQUEST_CONTENT), pki_message(BAG)),
     "ca-certificates": st.one_of(BAG, CERTIFICATE),
     "next-ca-certificates": pki_message(BAG),

@@ -51,6 +51,7 @@ HERE = Path(__file__).parent
 ALL_CIPHERS = frozenset(ContentEncryptionAlgorithm)
 PASSWORD = "glass"
 MARK = "a secret that is in no input"
+GLASS_SIGNERS = ("ca", "client-old", "ec-ca", "ec-client-old")
 # What a file or message may ask for before it is refused costs time that says nothing.
 QUICK = Limits(kdf_iterations=2048, message_kdf_iterations=2048)
 
@@ -445,6 +446,26 @@ def inspection(octets: bytes) -> str:
     return seen.kind.name
 
 
+def inspection_of_glass(octets: bytes) -> str:
+    """Look into messages that one can see through, up to what is in their envelopes."""
+    ca, client = glass.identity("ca"), glass.identity("client-old")
+    try:
+        seen = inspect(
+            octets,
+            keys=(ca.key, client.key),
+            passwords=(MARK, glass.CHALLENGE),
+            signers=[glass.identity(each).certificate for each in GLASS_SIGNERS],
+            request=enrolment().message,
+            at=glass.NOW,
+            provider=glass.PROVIDER,
+        )
+    except ScepError as error:
+        raise AssertionError from error
+    _show(seen)
+    assert MARK not in json.dumps(seen.to_json_object())
+    return "opened" if seen.decrypted else seen.kind.name
+
+
 HARNESSES = {
     harness.name: harness
     for harness in (
@@ -470,6 +491,7 @@ HARNESSES = {
         Harness(name="key-file", run=key_file),
         Harness(name="pkcs12-file", run=pkcs12_file),
         Harness(name="inspection", run=inspection),
+        Harness(name="inspection-of-glass", run=inspection_of_glass),
     )
 }
 """By name, which is also the name of the folder with the seeds."""

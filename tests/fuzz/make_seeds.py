@@ -243,7 +243,7 @@ def seeds() -> dict[str, dict[str, bytes]]:
     )
     successor = glass.responder().handle(HttpRequest(method="GET", url="/?operation=GetNextCACert"))
     crl = glass.responder().crl()
-    sent = requests()
+    sent, answers = requests(), replies()
     recipients = password_recipients()
     get = pki_operation("http://h/s", sent["get-crl.der"], method=HttpMethod.GET)
     caps = {
@@ -255,7 +255,7 @@ def seeds() -> dict[str, dict[str, bytes]]:
         "pki-message": {f"{name.partition('/')[2]}.der": vectors[name].octets for name in MESSAGES},
         "request": sent,
         "request-by-password": requests_by_password(),
-        **replies(),
+        **answers,
         "envelope": {
             f"{name.partition('/')[2]}.der": content
             for name in MESSAGES
@@ -307,6 +307,15 @@ def seeds() -> dict[str, dict[str, bytes]]:
             "caps.txt": b"AES\r\nSHA-256\r\n",
             "log.txt": get.url.encode(),
             "http.txt": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nAES\r\n",
+        },
+        "inspection-of-glass": {
+            f"{harness}-{name}": octets
+            for harness, files in (
+                ("request", sent),
+                ("request-by-password", requests_by_password()),
+                *answers.items(),
+            )
+            for name, octets in files.items()
         },
         "pkcs12-file": {"key.p12": _pkcs12()},
     }
