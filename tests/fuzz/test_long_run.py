@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,19 @@ def test_a_run_without_atheris_and_its_figures(tmp_path: Path) -> None:
     assert found["harness"] == "transaction"
     assert found["executions"] > 10
     assert found["findings"] == 0
+
+
+def test_no_input_takes_the_time_of_what_is_made_once() -> None:
+    ran: list[bytes] = []
+
+    def outcome(octets: bytes) -> str:
+        ran.append(octets)
+        return str(1 // (len(ran) - 1))
+
+    harness = replace(HARNESSES["name"], run=outcome)
+    long_run.prepare(harness)
+    assert ran == list(harness.seeds().values())
+    assert len(ran) > 1
 
 
 def test_every_harness_has_seeds_in_the_tree() -> None:
