@@ -161,6 +161,7 @@ def replay() -> None:
         corpus = WORK / name / "corpus"
         if corpus.is_dir():
             kept.extend(path.read_bytes() for path in sorted(corpus.iterdir()))
+        prepare(harness)
         watched = Watched(name, harness.outcome)
         for octets in kept:
             watched(octets)
