@@ -236,11 +236,12 @@ def _split_bag(octets: bytes, limits: Limits) -> tuple[bytes, ...]:
 
 def _starts_with_oid(octets: bytes) -> bool:
     """Whether it is a ContentInfo: SEQUENCE, then an OID; a certificate has a SEQUENCE there."""
-    if len(octets) < 2 or octets[0] != der.SEQUENCE:
+    if octets[:1] != bytes((der.SEQUENCE,)):
         raise DecodeError(
             "The reply to GetCACert is neither a certificate nor PKCS #7; check the server's URL."
         )
-    header = 2 if octets[1] <= 0x80 else 2 + (octets[1] & 0x7F)
+    # What a long length has above 0x80 is the number of its bytes.
+    header = 2 + max(0, int.from_bytes(octets[1:2], "big") - 0x80)
     return octets[header : header + 1] == bytes((der.OID,))
 
 
@@ -272,12 +273,8 @@ def parse_next_ca_certificates(
     )
     named = [c for c in current.signers if unverified.signer_identifier.names(c)]
     verified = unverified.verify((named or current.signers)[0], provider=chosen)
-    nested = verified.content not in (None, b"")
-    bag = (
-        parse_degenerate(verified.content or b"", limits=limits).certificates
-        if nested
-        else verified.certificates
-    )
+    nested = verified.content
+    bag = parse_degenerate(nested, limits=limits).certificates if nested else verified.certificates
     found = unique(parse_certificate(each, limits=limits) for each in bag)
     fresh = tuple(c for c in found if c not in current.certificates)
     if not nested:
@@ -289,7 +286,7 @@ def parse_next_ca_certificates(
         # Not valid yet is the point of a next CA, so validity is checked above instead.
         Pool(fetched=fresh, given=current.certificates, anchors=anchors, at=None),
         # What is signed lacks nothing that the CA did not leave out itself.
-        waivers=Waivers(encrypt_with_challenge=nested),
+        waivers=Waivers(encrypt_with_challenge=bool(nested)),
         provider=chosen,
     )
 
@@ -387,7 +384,7 @@ def _find_anchor(
         if (wanted256 is None or hashlib.sha256(c.der).digest() == wanted256)
         and (wanted1 is None or hashlib.sha1(c.der, usedforsecurity=False).digest() == wanted1)
     ]
-    expected = (wanted256 or wanted1 or b"").hex()
+    expected = " and ".join(each.hex() for each in (wanted256, wanted1) if each is not None)
     if not found:
         seen = ", ".join(f"{c.sha256_fingerprint} ({c.subject})" for c in pool if c.is_ca)
         raise UntrustedCa(

@@ -224,11 +224,14 @@ def _refuse_strangers(
         # An outdated RA certificate beside a current one is only left over.
         return
     stranger = strangers[0]
-    why = "has expired or is not valid yet" if stranger in expired else "does not chain to"
+    why = (
+        "has expired or is not valid yet"
+        if stranger in expired
+        else "does not chain to the trusted CA through valid certificates"
+    )
     raise UntrustedCa(
-        f"The certificate of {stranger.subject}, which came with the CA's, {why}"
-        f"{'' if stranger in expired else ' the trusted CA through valid certificates'}; do not "
-        "use this server before that is clear.",
+        f"The certificate of {stranger.subject}, which came with the CA's, {why}; do not use this "
+        "server before that is clear.",
         expected=", ".join(str(c.subject) for c in pool.anchors),
         actual=str(stranger.issuer),
     )

@@ -158,6 +158,14 @@ def test_pem_is_read(before: bytes) -> None:
     assert parse_ca_certificates(before + pkcs7 + pem(root)).certificates == (root, issuing)
 
 
+@pytest.mark.conforms("G-05")
+def test_der_with_the_words_of_pem_in_it_is_der() -> None:
+    named = certify("CN=-----BEGIN CERTIFICATE-----", key=keys.rsa(0), ca=True).certificate
+
+    assert parse_ca_certificates(named.der).certificates == (named,)
+    assert parse_ca_certificates(degenerate([named.der])).certificates == (named,)
+
+
 def test_certificate_that_comes_twice_counts_once() -> None:
     root, issuing = pki().root.certificate, pki().issuing.certificate
     encoded = degenerate([root.der, issuing.der, root.der])
@@ -275,6 +283,22 @@ def test_fingerprint_finds_the_root() -> None:
         found.authenticate(sha256=sha256, sha1=sha1, at=NOW),
     ):
         assert trusted.issuer == ca.certificate
+
+
+@pytest.mark.conforms("G-15")
+def test_sha1_is_a_name_here_where_python_has_it_for_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As a Python does whose OpenSSL is in FIPS mode."""
+    digest, sha1 = hashlib.sha1(pki().root.certificate.der).digest(), hashlib.sha1  # noqa: S324
+
+    def refusing(octets: bytes, *, usedforsecurity: bool = True) -> object:
+        if usedforsecurity is not False:
+            raise ValueError
+        return sha1(octets, usedforsecurity=False)
+
+    monkeypatch.setattr(hashlib, "sha1", refusing)
+    assert bag(pki().root).authenticate(sha1=digest, at=NOW).issuer == pki().root.certificate
 
 
 @pytest.mark.conforms("G-15")
@@ -675,6 +699,9 @@ def test_a_ca_without_any_rsa_key_receives_what_a_password_encrypts() -> None:
 
     assert trusted.recipient == trusted.issuer == issuing.certificate
     assert trusted.signers == (issuing.certificate,)
+    # Nobody gets there without having said so.
+    with pytest.raises(UntrustedCa, match="encrypt_with_challenge=True"):
+        bag(root, issuing).authenticate(anchors=[root.certificate], at=NOW)
     # An RSA key that may only sign says that another one is for requests, and is missing here.
     signer = certify("CN=RA", key=keys.rsa(4), issuer=issuing, usages=keys.SIGN)
     with pytest.raises(UntrustedCa, match="receive requests"):
@@ -717,6 +744,15 @@ def test_ordinary_certificate_is_no_ra() -> None:
         sha256=fingerprint(pki().root), at=NOW, ra_may_be_any_end_entity=True
     )
     assert trusted.recipient == ordinary.certificate
+
+
+@pytest.mark.conforms("G-17")
+def test_ordinary_certificate_does_not_hide_behind_an_ra() -> None:
+    ordinary = certify("CN=www", key=keys.rsa(4), issuer=pki().issuing, purposes=[CLIENT_AUTH])
+
+    for order in itertools.permutations((pki().ra_signs, ordinary, pki().ra_decrypts)):
+        with pytest.raises(UntrustedCa, match="CN=www"):
+            trust(pki().root, pki().issuing, *order)
 
 
 def test_ra_below_the_root_goes_with_the_issuing_ca_below_it() -> None:
@@ -876,6 +912,15 @@ def test_waiver_extends_to_key_usage_only_on_demand() -> None:
         reason="a laboratory", at=NOW, ignore_key_usage=True
     )
     assert trusted.recipient == trusted.issuer
+
+
+@pytest.mark.conforms("E-04", "G-18")
+def test_waiver_extends_to_a_ca_without_rsa_key() -> None:
+    ca = certify("CN=EC CA", key=keys.ec(0), ca=True, usages=CERT_SIGN)
+
+    trusted = bag(ca).authenticate_without_verification(reason="a laboratory", at=NOW)
+
+    assert trusted.recipient == ca.certificate
 
 
 def test_waiver_does_not_make_strangers_fit_together() -> None:

@@ -156,6 +156,19 @@ def test_nothing_is_written_to_a_key_that_cannot_decrypt(public_key: bytes) -> N
 
 
 @pytest.mark.conforms("E-09")
+def test_oaep_is_written_with_empty_parameters_for_its_defaults() -> None:
+    octets = envelop(
+        CONTENT,
+        recipient=OURS.certificate,
+        content_encryption_algorithm=AES128,
+        key_encryption_algorithm=OAEP_SHA1,
+        provider=PROVIDER,
+    )
+    identifier = tlv.parse(octets).at(1, 0, 1, 0, 2).dump()
+    assert identifier == tlv.algorithm(tlv.RSAES_OAEP, tlv.seq())
+
+
+@pytest.mark.conforms("E-09")
 @pytest.mark.parametrize("digest", ["sha256", "sha384", "sha512"])
 def test_oaep_with_other_hashes_is_written_where_the_provider_can(digest: str) -> None:
     class Pretending(OscryptoProvider):
@@ -647,6 +660,18 @@ def test_a_key_that_fails_or_returns_garbage(plaintext: bytes | None) -> None:
         None,
     )
     assert key.asked == [V15]
+
+
+@pytest.mark.conforms("E-12", "E-16", "S-06")
+def test_one_recipient_is_tried_with_a_key_alone() -> None:
+    parsed = parse_enveloped_data(ENVELOPE.encode())
+    (recipient,) = parsed.recipients
+    assert isinstance(recipient, KeyTransRecipient)
+    assert parsed.decrypt_with_key(recipient, OURS.key, provider=PROVIDER) == CONTENT
+    with pytest.raises(DecryptionFailed):
+        parsed.decrypt_with_key(recipient, OTHER.key, provider=Predictable())
+    with pytest.raises(WeakAlgorithm, match="AES128_CBC"):
+        parsed.decrypt_with_key(recipient, OURS.key, provider=PROVIDER, ciphers=frozenset())
 
 
 @pytest.mark.conforms("E-16", "S-06")

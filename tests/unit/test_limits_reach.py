@@ -110,6 +110,16 @@ def test_into_ca_certificates_in_every_form() -> None:
         assert caught.value.limit == "extensions"
 
 
+@pytest.mark.conforms("S-19")
+def test_into_the_ber_of_a_bag() -> None:
+    bag = to_ber(degenerate([keys.ca().certificate.der]))
+    for octets in (bag, write_pem("PKCS7", bag)):
+        parse_ca_certificates(octets)
+        with pytest.raises(LimitExceeded) as caught:
+            parse_ca_certificates(octets, limits=Limits(elements=5))
+        assert caught.value.limit == "elements"
+
+
 @pytest.mark.conforms("G-14")
 def test_a_moment_without_verification() -> None:
     """Even who trusts anybody may ask for certificates that have not expired."""

@@ -70,6 +70,28 @@ def test_json_keeps_everything() -> None:
     assert pickle.loads(pickle.dumps(TRANSACTION)) == TRANSACTION  # noqa: S301  # our own
 
 
+@pytest.mark.conforms("X-05")
+def test_json_is_written_to_be_read_by_people_too() -> None:
+    saved = TRANSACTION.to_json()
+    assert saved.splitlines()[:3] == ["{", ' "version": 1,', ' "transaction_id": "AB12",']
+    assert json.loads(saved) == {
+        "version": 1,
+        "transaction_id": "AB12",
+        "state": "CERT-REQ-PENDING",
+        "message_type": 17,
+        "renewal": True,
+        "subject": TRANSACTION.subject.der.hex(),
+        "public_key": "300102",
+        "signer_sha256": "aa" * 32,
+        "issuer_sha256": "bb" * 32,
+        "content_encryption_algorithm": "AES256_CBC",
+        "digest_algorithm": "SHA512",
+        "key_encryption_algorithm": "RSA_OAEP_SHA1",
+        "http_method": "GET",
+        "polls": 3,
+    }
+
+
 @pytest.mark.parametrize(
     "text",
     [
