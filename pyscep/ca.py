@@ -236,12 +236,12 @@ def _split_bag(octets: bytes, limits: Limits) -> tuple[bytes, ...]:
 
 def _starts_with_oid(octets: bytes) -> bool:
     """Whether it is a ContentInfo: SEQUENCE, then an OID; a certificate has a SEQUENCE there."""
-    if octets[:1] != bytes((der.SEQUENCE,)):
+    if octets[:1] != bytes((der.SEQUENCE,)) or not octets[1:]:
         raise DecodeError(
             "The reply to GetCACert is neither a certificate nor PKCS #7; check the server's URL."
         )
     # What a long length has above 0x80 is the number of its bytes.
-    header = 2 + max(0, int.from_bytes(octets[1:2], "big") - 0x80)
+    header = 2 + max(0, octets[1] - 0x80)
     return octets[header : header + 1] == bytes((der.OID,))
 
 

@@ -413,13 +413,13 @@ def _read_enveloped(reader: der.Reader, limits: Limits) -> EnvelopedData:
     )
 
 
-_RECIPIENT_KINDS = {kind.value: kind for kind in RecipientKind}
+_RECIPIENT_KINDS: dict[int | None, RecipientKind] = {kind.value: kind for kind in RecipientKind}
 
 
 def _read_recipients(reader: der.Reader, limits: Limits) -> tuple[Recipient, ...]:
     recipients: list[Recipient] = []
     while not reader.at_end:
-        kind = _RECIPIENT_KINDS.get(reader.peek() or 0)
+        kind = _RECIPIENT_KINDS.get(reader.peek())
         if kind is None:
             recipients.append(_read_key_trans(reader.enter(), limits))
         elif kind is RecipientKind.PASSWORD:

@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 
 import pytest
 
+from pyscep import extensions
 from pyscep.algorithms import (
     ContentEncryptionAlgorithm,
     DigestAlgorithm,
@@ -88,6 +89,14 @@ def compare(table: Table, name: str) -> None:
 ROOT = certify("CN=Root", key=keys.rsa(0), ca=True, usages=CERT_SIGN)
 ISSUING = certify("CN=Issuing", key=keys.rsa(3), issuer=ROOT, ca=True, usages=CERT_SIGN)
 OTHER_ISSUING = certify("CN=Other", key=keys.rsa(6), issuer=ROOT, ca=True, usages=CERT_SIGN)
+ENDMOST = certify(
+    "CN=Endmost",
+    key=keys.rsa(0),
+    ca=True,
+    usages=CERT_SIGN,
+    replaced=[extensions.basic_constraints(ca=True, path_length=0)],
+)
+BELOW = certify("CN=Below", key=keys.rsa(3), issuer=ENDMOST, ca=True, usages=CERT_SIGN)
 FOREIGN = certify("CN=Foreign", key=keys.rsa(2), ca=True, usages=CERT_SIGN)
 EC_ROOT = certify("CN=EC root", key=keys.ec(0), ca=True, usages=CERT_SIGN)
 EC_ISSUING = certify("CN=EC CA", key=keys.ec(1), issuer=EC_ROOT, ca=True, usages=CERT_SIGN)
@@ -185,6 +194,16 @@ CA: Table = {
         DecodeError(
             "The reply to GetCACert is neither a certificate nor PKCS #7; check the server's URL."
         ),
+    ),
+    "one byte": (
+        lambda: parse_ca_certificates(b"\x30"),
+        DecodeError(
+            "The reply to GetCACert is neither a certificate nor PKCS #7; check the server's URL."
+        ),
+    ),
+    "an empty structure": (
+        lambda: parse_ca_certificates(b"\x30\x00"),
+        DecodeError("The structure ends where another element is required (at byte 2).", offset=2),
     ),
     "a pkiMessage in the place of the next CA": (
         lambda: parse_next_ca_certificates(
@@ -336,6 +355,16 @@ CA: Table = {
             "certificates; check the server's URL, the fingerprint and this device's clock.",
             expected="CN=Root, CN=Foreign",
             actual="CN=EC root, CN=EC CA",
+        ),
+    ),
+    "a CA where there may be none": (
+        lambda: trusting(ENDMOST, BELOW, anchors=(ENDMOST,)),
+        UntrustedCa(
+            "CN=Endmost has certified CN=Below as a CA, where the pathLenConstraint of a CA "
+            "certificate allows none; what is issued below it would be refused by others too, so "
+            "have the CA's administrator put it right.",
+            expected="no CA below CN=Endmost",
+            actual="CN=Below",
         ),
     ),
     "two issuing CAs": (

@@ -14,7 +14,7 @@ from pyscep.algorithms import (
     KeyEncryptionAlgorithm,
 )
 from pyscep.ca import CaCertificates, parse_ca_certificates, parse_next_ca_certificates
-from pyscep.cms_enveloped import KeyTransRecipient
+from pyscep.cms_enveloped import KeyTransRecipient, parse_enveloped_data
 from pyscep.cms_signed import parse_degenerate
 from pyscep.errors import LimitExceeded, SignatureInvalid, UntrustedCa, UsageError
 from pyscep.extensions import ExtendedKeyUsage
@@ -24,7 +24,14 @@ from pyscep.pem import write_pem
 from pyscep.pki_message import encode_cert_rep, parse_pki_message
 from pyscep.transaction import Transaction
 from tests.helpers import exchanges, keys
-from tests.helpers.message_factory import SignedMessage, cert_rep, degenerate, request, to_ber
+from tests.helpers.message_factory import (
+    Envelope,
+    SignedMessage,
+    cert_rep,
+    degenerate,
+    request,
+    to_ber,
+)
 from tests.helpers.tlv import RSAES_OAEP, oid
 
 
@@ -108,6 +115,18 @@ def test_into_ca_certificates_in_every_form() -> None:
         with pytest.raises(LimitExceeded) as caught:
             parse_ca_certificates(octets, limits=Limits(extensions=1))
         assert caught.value.limit == "extensions"
+
+
+@pytest.mark.conforms("S-19")
+def test_into_the_names_of_signers_and_recipients() -> None:
+    limits = Limits(name_size=5)
+    signed = parse_pki_message(request(content=b"a").encode(), limits=limits)
+    with pytest.raises(LimitExceeded) as signer:
+        signed.verify([keys.ca().certificate])
+    octets = Envelope(recipient=keys.client().certificate, content=b"a").encode()
+    with pytest.raises(LimitExceeded) as recipient:
+        parse_enveloped_data(octets, limits=limits).addressee([keys.ca()])
+    assert (signer.value.limit, recipient.value.limit) == ("name_size", "name_size")
 
 
 @pytest.mark.conforms("S-19")
