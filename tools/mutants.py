@@ -85,9 +85,10 @@ class Mutants:
             self.running[pid] = file, name, pipe, time.monotonic()
             if done % 100 == 99:
                 self.save()
+                print(f"{done + 1} tried", flush=True)
+            if done % 500 == 499:
                 # What went wrong in this process would fail the tests of every fork.
                 self.check_fork(session, "", self.in_order(function), SURVIVED)
-                print(f"{done + 1} tried", flush=True)
         while self.running:
             self.reap()
         self.save()
