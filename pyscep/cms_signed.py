@@ -69,7 +69,6 @@ class UnverifiedSignedData:
     _content: bytes | None = field(repr=False)
     _content_type: str = field(repr=False)
     _digest_oid: str = field(repr=False)
-    _digest_identifier: bytes = field(repr=False)
     _signature_identifier: bytes = field(repr=False)
     _attributes: bytes = field(repr=False)
     _signature: bytes = field(repr=False)
@@ -452,7 +451,6 @@ def _read_signer_info(reader: der.Reader, parts: _Parts, limits: Limits) -> Unve
         _content=parts.content,
         _content_type=parts.content_type,
         _digest_oid=der.Reader(digest_identifier).enter().read_oid(),
-        _digest_identifier=digest_identifier,
         _signature_identifier=signature_identifier,
         _attributes=attributes,
         _signature=signature,
