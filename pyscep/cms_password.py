@@ -60,7 +60,7 @@ def password_octets(password: str | None, *, recipient: str) -> bytes:
             argument="challenge_password",
         )
     try:
-        return password.encode("utf-8")
+        return password.encode()
     except UnicodeEncodeError:
         pass
     raise KeyCapabilityError(
@@ -140,9 +140,10 @@ def _wrap(
 ) -> bytes:
     block = cipher.block_size
     formatted = bytes((len(content_key),)) + _check_value(content_key) + content_key
-    # Two blocks at least, as otherwise the first would not depend on all of the content key.
-    missing = max(2 * block - len(formatted), -len(formatted) % block)
-    once = _encrypt(formatted + provider.random_bytes(missing), key, iv, cipher, provider)
+    # Two blocks at least, as no cipher's key is shorter than its block: with one, the first would
+    # not depend on all of the content key.
+    filling = provider.random_bytes(-len(formatted) % block)
+    once = _encrypt(formatted + filling, key, iv, cipher, provider)
     return _encrypt(once, key, once[-block:], cipher, provider)
 
 
@@ -292,7 +293,7 @@ class _Parameters:
             return None
         key = provider.pbkdf2(
             # What UTF-8 lacks is nobody's password, and finds nothing.
-            password.encode("utf-8", "surrogatepass"),
+            password.encode(errors="surrogatepass"),
             self.salt,
             iterations=self.iterations,
             key_length=cipher.key_size,

@@ -28,7 +28,14 @@ from pyscep.ca import (
     parse_next_ca_certificates,
 )
 from pyscep.certificates import Identity, parse_certificate
-from pyscep.cms_enveloped import EnvelopedData, envelop, parse_enveloped_data, parse_key_encryption
+from pyscep.cms_enveloped import (
+    STANDARD_CIPHERS,
+    EnvelopedData,
+    envelop,
+    parse_enveloped_data,
+    parse_key_encryption,
+)
+from pyscep.cms_password import PasswordRecipient, password_octets
 from pyscep.cms_signed import parse_degenerate, parse_signed_data, sign_data
 from pyscep.errors import (
     DecodeError,
@@ -67,6 +74,7 @@ from tests.helpers.message_factory import (
     pss_identifier,
     request,
 )
+from tests.helpers.password_recipient import PASSWORD, PWRI_KEK, PasswordRecipientInfo
 from tests.helpers.tlv import SignedDataParts
 
 Table = dict[str, tuple[Callable[[], object], ScepError]]
@@ -879,6 +887,143 @@ ENVELOPED: Table = {
 @pytest.mark.parametrize("name", ENVELOPED)
 def test_enveloped_data(name: str) -> None:
     compare(ENVELOPED, name)
+
+
+# -------------------------------------------------------------------------------------- passwords
+
+GOOD = PasswordRecipientInfo()
+INNER_CIPHER = tlv.algorithm(tlv.AES128_CBC, tlv.octets(bytes(16)))
+
+
+def unlocking(recipient: PasswordRecipientInfo, limits: Limits | None = None) -> object:
+    return PasswordRecipient(octets=recipient.encode(), _limits=limits or Limits()).content_key(
+        [PASSWORD], size=16, ciphers=STANDARD_CIPHERS, provider=keys.provider()
+    )
+
+
+PASSWORDS: Table = {
+    "no password to encrypt with": (
+        lambda: password_octets(None, recipient="CN=x"),
+        KeyCapabilityError(
+            "The key of CN=x cannot decrypt, and there is no challenge password to encrypt with "
+            "instead: a certification request has to have one, a poll has to be given that of its "
+            "request, and queries need RSA keys on both sides.",
+            argument="challenge_password",
+        ),
+    ),
+    "a short password": (
+        lambda: password_octets("1234", recipient="CN=x"),
+        KeyCapabilityError(
+            "The key of CN=x cannot decrypt, so the challenge password has to encrypt, and whoever "
+            "sees the message can try passwords on it; use one of 16 random characters or more "
+            "instead of 4, or an RSA key.",
+            argument="challenge_password",
+        ),
+    ),
+    "a password that is no text": (
+        lambda: password_octets("\ud800" * 16, recipient="CN=x"),
+        KeyCapabilityError(
+            "The challenge password has a lone surrogate, which UTF-8 lacks, so nothing can be "
+            "encrypted with it.",
+            argument="challenge_password",
+        ),
+    ),
+    "a cipher of the content key that is not read": (
+        lambda: unlocking(
+            replace(
+                GOOD,
+                encryption=tlv.algorithm(
+                    PWRI_KEK,
+                    tlv.algorithm(
+                        ContentEncryptionAlgorithm.DES_EDE3_CBC.oid, tlv.octets(bytes(8))
+                    ),
+                ),
+            )
+        ),
+        WeakAlgorithm(
+            "The content key is encrypted with DES_EDE3_CBC, which is not read by default; "
+            "configure the peer for AES, or allow it with "
+            "ReplyRules(read_legacy_ciphers={ContentEncryptionAlgorithm.DES_EDE3_CBC}).",
+            algorithm="DES_EDE3_CBC",
+            argument="read_legacy_ciphers",
+        ),
+    ),
+    "no key derivation": (
+        lambda: unlocking(replace(GOOD, derivation=b"")),
+        DecodeError(
+            "The password recipient does not say how its key is derived (at byte 5).", offset=5
+        ),
+    ),
+    "an unknown key derivation": (
+        lambda: unlocking(replace(GOOD, derivation=tlv.explicit(0, tlv.oid("1.2.3")))),
+        UnsupportedError(
+            "The key derivation algorithm 1.2.3 is not one that SCEP uses; configure the peer for "
+            "SHA-256, AES-128-CBC and RSA.",
+            algorithm="1.2.3",
+        ),
+    ),
+    "an unknown hash of the key derivation": (
+        lambda: unlocking(replace(GOOD, prf=tlv.algorithm("1.2.3"))),
+        UnsupportedError(
+            "The key derivation algorithm 1.2.3 is not one that SCEP uses; configure the peer for "
+            "SHA-256, AES-128-CBC and RSA.",
+            algorithm="1.2.3",
+        ),
+    ),
+    "too many iterations": (
+        lambda: unlocking(GOOD, Limits(message_kdf_iterations=9)),
+        LimitExceeded(
+            "The message asks for 10 iterations, but Limits.message_kdf_iterations allows 9; "
+            f"{RAISE_IT}",
+            limit="message_kdf_iterations",
+            value=10,
+        ),
+    ),
+    "no iterations": (
+        lambda: unlocking(replace(GOOD, iterations=0, counted=1)),
+        DecodeError("The message asks for less than one iteration."),
+    ),
+    "an unknown encryption of the content key": (
+        lambda: unlocking(replace(GOOD, encryption=INNER_CIPHER)),
+        UnsupportedError(
+            f"The key encryption algorithm {tlv.AES128_CBC} is not one that SCEP uses; configure "
+            "the peer for SHA-256, AES-128-CBC and RSA.",
+            algorithm=tlv.AES128_CBC,
+        ),
+    ),
+    "a content key under single DES": (
+        lambda: unlocking(
+            replace(
+                GOOD,
+                encryption=tlv.algorithm(
+                    PWRI_KEK,
+                    tlv.algorithm(ContentEncryptionAlgorithm.DES_CBC.oid, tlv.octets(bytes(8))),
+                ),
+            )
+        ),
+        WeakAlgorithm(
+            "The content key is encrypted with single DES, which is never accepted; configure the "
+            "peer for AES.",
+            algorithm="DES_CBC",
+        ),
+    ),
+    "an IV of another size": (
+        lambda: unlocking(
+            replace(
+                GOOD,
+                encryption=tlv.algorithm(
+                    PWRI_KEK, tlv.algorithm(tlv.AES128_CBC, tlv.octets(bytes(15)))
+                ),
+            )
+        ),
+        DecodeError("The IV of the content key has 15 bytes instead of 16."),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PASSWORDS)
+def test_passwords(name: str) -> None:
+    compare(PASSWORDS, name)
 
 
 # ------------------------------------------------------------------------------------ pkiMessages
