@@ -304,6 +304,7 @@ class _Parameters:
         once = _decrypt(wrapped, key, last, cipher, provider)
         formatted = _decrypt(once, key, self.iv, cipher, provider)
         content_key = formatted[4 : 4 + formatted[0]]
-        is_whole = len(content_key) == formatted[0] >= 3
+        is_whole = len(content_key) == formatted[0]
+        # With less than three bytes, the check value is too short to fit.
         fits = hmac.compare_digest(formatted[1:4], _check_value(content_key))
         return content_key if is_whole and fits else None

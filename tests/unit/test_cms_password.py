@@ -422,6 +422,7 @@ def test_weak_ciphers() -> None:
         ),
         replace(GOOD, trailer=tlv.null()),
         tlv.explicit(3, tlv.parse(GOOD.encode()).at(0).dump()),
+        b"\xa4" + GOOD.encode()[1:],
     ],
 )
 def test_what_is_no_password_recipient(recipient: PasswordRecipientInfo | bytes) -> None:
