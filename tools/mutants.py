@@ -3,12 +3,13 @@
 mutmut makes the mutants. It would also run them, by a pytest of its own for each, which spends
 nearly all its time on collecting the same tests again. Here they are collected once, run once to
 see which of them reach which function, and then a fork of this process runs for each mutant what
-reaches its function, until the first test fails. Before that, forks without a mutant and with one
-that always fails show that a fork tells the truth.
+reaches its function, until the first test fails. Forks without a mutant, before and in between,
+and one with a mutant that always fails, show that a fork tells the truth.
 
 What to change and which tests to run is in setup.cfg, under ``[mutmut]``. Arguments are patterns
-of names, such as ``'pyscep.ca.*'``: those mutants are run again. Without arguments, what is done
-already is not done again; what is done is in ``mutants/``, which can be deleted.
+of names, such as ``'pyscep.ca.*'``: those mutants are tried. Without arguments, all are that have
+not been killed, by this run or one before, and those in functions that were changed since. What
+was killed is kept in ``mutants/``; delete that to begin anew.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Mutants:
             (file, name)
             for file in files
             for name, result in file.exit_code_by_key.items()
-            if (any(fnmatch.fnmatch(name, p) for p in patterns) if patterns else result is None)
+            if (any(fnmatch.fnmatch(name, p) for p in patterns) if patterns else result != KILLED)
         ]
         self.reaching: defaultdict[str, list[pytest.Item]] = defaultdict(list)
         self.seconds: dict[str, float] = {}
