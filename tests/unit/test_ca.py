@@ -826,6 +826,21 @@ def test_intermediate_has_to_be_valid() -> None:
 
 
 @pytest.mark.conforms("G-14")
+def test_chain_has_to_be_valid() -> None:
+    """Also above an anchor that is not its end: an expired root completes nothing."""
+    root = certify("CN=Root", key=pki().root.key, ca=True, usages=CERT_SIGN, not_after=YESTERDAY)
+    issuing = pki().issuing.certificate
+    found = bag(pki().issuing, root)
+
+    now = found.authenticate(anchors=[issuing], at=NOW)
+    earlier = found.authenticate(anchors=[issuing], at=YESTERDAY)
+
+    assert now.chain.problem is not None
+    assert "CN=Root expired" in now.chain.problem
+    assert earlier.chain.is_complete
+
+
+@pytest.mark.conforms("G-14")
 @pytest.mark.parametrize(
     "period", [(START, YESTERDAY), (TOMORROW, END)], ids=["expired", "not yet valid"]
 )
