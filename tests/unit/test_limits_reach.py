@@ -19,9 +19,9 @@ from pyscep.cms_signed import parse_degenerate
 from pyscep.errors import LimitExceeded, SignatureInvalid, UntrustedCa, UsageError
 from pyscep.extensions import ExtendedKeyUsage
 from pyscep.limits import Limits
-from pyscep.messages import CertRep, PkiStatus
+from pyscep.messages import CertRep, PKCSReq, PkiStatus
 from pyscep.pem import write_pem
-from pyscep.pki_message import encode_cert_rep, parse_pki_message
+from pyscep.pki_message import encode_cert_rep, encode_request, parse_pki_message
 from pyscep.transaction import Transaction
 from tests.helpers import exchanges, keys
 from tests.helpers.message_factory import (
@@ -77,6 +77,23 @@ def test_into_the_certificate_beside_a_signature() -> None:
     parse_pki_message(message).verify_possession()
     with pytest.raises(SignatureInvalid, match="a client has to enclose it"):
         parse_pki_message(message, limits=Limits(extensions=1)).verify_possession()
+
+
+@pytest.mark.conforms("E-08")
+def test_the_key_encryption_of_a_request() -> None:
+    message = encode_request(
+        PKCSReq(csr=exchanges.csr()),
+        transaction_id="1",
+        sender_nonce=bytes(16),
+        identity=keys.client(),
+        recipient=keys.ca().certificate,
+        content_encryption_algorithm=ContentEncryptionAlgorithm.AES128_CBC,
+        digest_algorithm=DigestAlgorithm.SHA256,
+        key_encryption_algorithm=KeyEncryptionAlgorithm.RSA_OAEP_SHA1,
+    )
+    (recipient,) = parse_pki_message(message).verify_possession().envelope().recipients
+    assert isinstance(recipient, KeyTransRecipient)
+    assert oid(RSAES_OAEP) in recipient.algorithm_identifier
 
 
 @pytest.mark.conforms("E-08", "E-20")
