@@ -497,7 +497,9 @@ def _read_hresult(attributes: SignedAttributes) -> int | None:
     """Read Microsoft's addition; being none of SCEP's, a malformed one is passed over (M-40)."""
     try:
         value = attributes.get(asn1.NDES_HRESULT)
-        text = "" if value is None else der.read_der(value, der.Reader.read_text)
+        if value is None:
+            return None
+        text = der.read_der(value, der.Reader.read_text)
     except (MessageError, DecodeError):
         return None
     digits = text.removeprefix("-")

@@ -692,6 +692,12 @@ def test_hresult_of_ndes_is_read(value: bytes, hresult: int) -> None:
 
 
 @pytest.mark.conforms("M-40")
+def test_hresult_of_a_request_is_passed_over() -> None:
+    message = request(content=b"a").having("hresult", printable("-2147024809"))
+    assert parse_pki_message(message.encode()).verify_possession().hresult is None
+
+
+@pytest.mark.conforms("M-40")
 @pytest.mark.parametrize(
     "values",
     [
