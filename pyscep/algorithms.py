@@ -29,7 +29,17 @@ FORBIDDEN_OIDS: dict[str, str] = {
 """Algorithms that are refused by name, in any role (S-04, E-12)."""
 
 
-class KeyType(Enum):
+class _Algorithm(Enum):
+    """Members that are looked up all the time.
+
+    ``Enum`` hashes the name of a member, in Python. There is one object of each, so the object
+    itself will do.
+    """
+
+    __hash__ = object.__hash__
+
+
+class KeyType(_Algorithm):
     """The kind of an asymmetric key, by the algorithm of its SubjectPublicKeyInfo."""
 
     RSA = RSA_ENCRYPTION_OID
@@ -42,7 +52,7 @@ class KeyType(Enum):
         self.oid = oid
 
 
-class DigestAlgorithm(Enum):
+class DigestAlgorithm(_Algorithm):
     """Hash functions.
 
     Source: RFC 8894 section 2.9; M-36, C-11.
@@ -77,7 +87,7 @@ class DigestAlgorithm(Enum):
         return self.size
 
 
-class SignatureAlgorithm(Enum):
+class SignatureAlgorithm(_Algorithm):
     """Signature schemes; the PSS members use MGF1 and a salt as long as the digest.
 
     Source: RFC 8894 section 2.9; M-35, M-36, M-43.
@@ -119,7 +129,7 @@ class SignatureAlgorithm(Enum):
         return self.oid == RSASSA_PSS_OID
 
 
-class KeyEncryptionAlgorithm(Enum):
+class KeyEncryptionAlgorithm(_Algorithm):
     """How a content key is encrypted to an RSA recipient; OAEP uses one hash for everything.
 
     Source: RFC 8894 section 3.2.2; E-08, E-09.
@@ -147,7 +157,7 @@ class KeyEncryptionAlgorithm(Enum):
         return self.digest is not None
 
 
-class ContentEncryptionAlgorithm(Enum):
+class ContentEncryptionAlgorithm(_Algorithm):
     """Ciphers for the content of an envelope, all in CBC mode.
 
     Source: RFC 8894 section 2.9; E-10, E-11, E-12, E-13.
