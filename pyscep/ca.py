@@ -207,7 +207,7 @@ def parse_ca_certificates(octets: bytes, *, limits: Limits = DEFAULT_LIMITS) -> 
     """
     limits.check_size(len(octets), what="The reply to GetCACert")
     bag = _split_bag(octets, limits)
-    limits.check("certificates", len(bag), what=f"There are {len(bag)} CA certificates")
+    limits.check("certificates", len(bag), what="There are {} CA certificates")
     certificates = tuple(parse_certificate(each, limits=limits) for each in bag)
     if not certificates:
         raise ProtocolError(

@@ -249,9 +249,7 @@ def _read_derivation(fields: der.Reader, limits: Limits) -> tuple[DigestAlgorith
     prf, salt, iterations = read_pbkdf2_parameters(fields.enter())
     if prf not in HMACS:
         refuse_oid(prf, "key derivation")
-    limits.check(
-        "message_kdf_iterations", iterations, what=f"The message asks for {iterations} iterations"
-    )
+    limits.check("message_kdf_iterations", iterations, what="The message asks for {} iterations")
     if iterations < 1:
         raise DecodeError("The message asks for less than one iteration.")
     return HMACS[prf], salt, iterations

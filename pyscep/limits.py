@@ -65,19 +65,23 @@ class Limits:
 
         Source: T-29.
         """
-        self.check("message_size", size, what=f"{what} has {size} bytes")
+        if size > self.message_size:
+            self.check("message_size", size, what=f"{what} has {{}} bytes")
 
     def check(self, limit: str, value: int, *, what: str) -> None:
         """Compare one counted *value* with the field named *limit*.
 
+        :param what: begins the error; ``{}`` in it stands for the value, so that nothing is
+            written where nothing is wrong.
         :raises LimitExceeded: it is larger; the error names the field to raise.
 
         Source: S-19.
         """
         allowed: int = getattr(self, limit)
         if value > allowed:
+            told = what.replace("{}", str(value))
             raise LimitExceeded(
-                f"{what}, but Limits.{limit} allows {allowed}; raise that field if the peer is "
+                f"{told}, but Limits.{limit} allows {allowed}; raise that field if the peer is "
                 "known to send so much.",
                 limit=limit,
                 value=value,

@@ -92,7 +92,7 @@ def parse_attributes(contents: bytes, limits: Limits) -> SignedAttributes:
         if oid in found:
             _refuse_duplicate(oid, 2)
         found[oid] = tuple(values)
-        limits.check("attributes", len(found), what=f"There are {len(found)} signed attributes")
+        limits.check("attributes", len(found), what="There are {} signed attributes")
     return SignedAttributes(values=tuple(found.items()))
 
 

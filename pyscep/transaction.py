@@ -106,9 +106,7 @@ class Transaction:
 
         Source: X-05.
         """
-        limits.check(
-            "json_size", len(text), what=f"The saved transaction has {len(text)} characters"
-        )
+        limits.check("json_size", len(text), what="The saved transaction has {} characters")
         try:
             fields = json.loads(text)
             if not isinstance(fields, dict) or fields.get("version") != 1:

@@ -72,7 +72,7 @@ class SavedRequest:
 
         :raises DecodeError: it is something else, or of another version.
         """
-        DEFAULT_LIMITS.check("json_size", len(text), what=f"It has {len(text)} characters")
+        DEFAULT_LIMITS.check("json_size", len(text), what="It has {} characters")
         try:
             fields = json.loads(text)
             if not isinstance(fields, dict) or fields.get("version") != _VERSION:

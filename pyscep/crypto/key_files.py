@@ -442,7 +442,7 @@ def check_iterations(iterations: int, limits: Limits) -> None:
 
     Source: S-19, E-25.
     """
-    limits.check("kdf_iterations", iterations, what=f"The file asks for {iterations} iterations")
+    limits.check("kdf_iterations", iterations, what="The file asks for {} iterations")
     if iterations < 1:
         raise DecodeError("The file asks for less than one iteration.")
 

@@ -146,7 +146,7 @@ def _collect(
             _collect(_elements(value.read_raw(), tools), contents, password, tools)
         # CRLs and secrets are passed over.
         count = len(contents.keys) + len(contents.certificates)
-        tools.limits.check("certificates", count, what=f"The file holds {count} certificates")
+        tools.limits.check("certificates", count, what="The file holds {} certificates")
 
 
 def public_key_of(certificate: bytes) -> bytes:

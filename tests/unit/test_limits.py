@@ -16,9 +16,11 @@ FIELDS = [each.name for each in fields(Limits)]
 @pytest.mark.parametrize("field", FIELDS)
 def test_every_field_is_a_bound(field: str) -> None:
     limits = replace(Limits(), **{field: 7})
-    limits.check(field, 7, what="There are 7")
-    with pytest.raises(LimitExceeded, match=rf"Limits\.{field} allows 7;") as caught:
-        limits.check(field, 8, what="There are 8")
+    limits.check(field, 7, what="There are {}")
+    with pytest.raises(
+        LimitExceeded, match=rf"There are 8, but Limits\.{field} allows 7;"
+    ) as caught:
+        limits.check(field, 8, what="There are {}")
     assert (caught.value.limit, caught.value.value) == (field, 8)
     assert isinstance(caught.value, DecodeError)
     assert caught.value.http_status_hint == 413
