@@ -9,11 +9,14 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NoReturn, Protocol, Union
 
 from pyscep import der
 from pyscep.errors import DecodeError, UsageError
 from pyscep.limits import DEFAULT_LIMITS, Limits
+
+_NAMES_KEPT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,9 @@ _ALIASES = {
     "s": "2.5.4.8",
     "userid": "0.9.2342.19200300.100.1.1",
 }
-_BY_KEY = {key.lower(): row for row in _ATTRIBUTE_TYPES for key in (row.field, row.short, row.oid)}
+_OIDS = _ALIASES | {
+    key.lower(): row.oid for row in _ATTRIBUTE_TYPES for key in (row.field, row.short, row.oid)
+}
 _BY_OID = {row.oid: row for row in _ATTRIBUTE_TYPES}
 
 Attribute = tuple[str, str]
@@ -103,7 +108,9 @@ class Name:
         Source: RFC 4514 section 2.
         """
         check_name_size(self.der, limits)
-        return tuple(tuple((oid, text) for oid, text, _ in rdn) for rdn in self._members(limits))
+        return tuple(
+            tuple((oid, text) for oid, text, _ in rdn) for rdn in _members(self.der, limits)
+        )
 
     def get(self, key: str) -> str | None:
         """Return the first value of an attribute, such as ``"common_name"``, ``"CN"`` or an OID.
@@ -117,7 +124,7 @@ class Name:
 
     def __str__(self) -> str:
         try:
-            members = self._members()
+            members = _members(self.der)
         except DecodeError:
             # An error text about a certificate must not fail because of the names in it.
             return f"#{self.der[:64].hex()}{'...' if len(self.der) > 64 else ''}"
@@ -135,21 +142,10 @@ class Name:
         if not isinstance(other, Name):
             return NotImplemented
         # Nearly always the very same bytes; only otherwise is folding worth its price.
-        return self.der == other.der or self._folded() == other._folded()
+        return self.der == other.der or _folded(self.der) == _folded(other.der)
 
     def __hash__(self) -> int:
-        return hash(self._folded())
-
-    def _folded(self) -> tuple[tuple[_Member, ...], ...]:
-        # In any order, but as many of each: RFC 5280 section 7.1.
-        return tuple(
-            tuple(sorted((oid, _fold(text), is_text) for oid, text, is_text in rdn))
-            for rdn in self._members()
-        )
-
-    def _members(self, limits: Limits | None = None) -> tuple[tuple[_Member, ...], ...]:
-        # Without limits where whoever made the name has applied the caller's.
-        return der.read_der(self.der, lambda reader: _read_rdns(reader, limits))
+        return hash(_folded(self.der))
 
 
 NameLike = Union[Name, str, Mapping[str, Union[str, Sequence[str]]], DumpableName]
@@ -213,9 +209,9 @@ def parse_name(octets: bytes, *, limits: Limits = DEFAULT_LIMITS) -> Name:
 
     Source: RFC 5280 section 4.1.2.4; S-19.
     """
-    name = Name(octets)
-    name.rdns(limits=limits)
-    return name
+    check_name_size(octets, limits)
+    _members(octets, limits)
+    return Name(octets)
 
 
 def check_name_size(octets: bytes, limits: Limits) -> None:
@@ -228,7 +224,22 @@ def check_name_size(octets: bytes, limits: Limits) -> None:
 
     Source: S-19.
     """
-    limits.check("name_size", len(octets), what=f"A name has {len(octets)} bytes")
+    limits.check("name_size", len(octets), what="A name has {} bytes")
+
+
+def _members(octets: bytes, limits: Limits | None = None) -> tuple[tuple[_Member, ...], ...]:
+    # Without limits where whoever made the name has applied the caller's.
+    return der.read_der(octets, lambda reader: _read_rdns(reader, limits))
+
+
+# A server compares the name of its CA with that of each client, and the same client comes again.
+@lru_cache(maxsize=_NAMES_KEPT)
+def _folded(octets: bytes) -> tuple[tuple[_Member, ...], ...]:
+    # In any order, but as many of each: RFC 5280 section 7.1.
+    return tuple(
+        tuple(sorted((oid, _fold(text), is_text) for oid, text, is_text in rdn))
+        for rdn in _members(octets)
+    )
 
 
 def _fold(text: str) -> str:
@@ -250,7 +261,7 @@ def _read_rdns(reader: der.Reader, limits: Limits | None) -> tuple[tuple[_Member
             pair.finish()
             count += 1
             if limits is not None:
-                limits.check("name_attributes", count, what=f"A name has {count} attributes")
+                limits.check("name_attributes", count, what="A name has {} attributes")
         rdns.append(tuple(rdn))
     return tuple(rdns)
 
@@ -262,32 +273,35 @@ def _read_value(pair: der.Reader) -> tuple[str, bool]:
 
 
 def _check_lengths(name: Name) -> Name:
-    """Refuse what CAs refuse, and a certificate must not have (RFC 5280 appendix A.1)."""
-    for rdn in name._members():  # noqa: SLF001  # of this module
+    for rdn in _members(name.der):
         for oid, text, is_text in rdn:
-            row = _BY_OID.get(oid)
-            if is_text and row is not None and row.most is not None and len(text) > row.most:
-                raise UsageError(
-                    f"The attribute {row.short} has {len(text)} characters, but may have "
-                    f"{row.most} at most (RFC 5280 appendix A.1); shorten it.",
-                    argument="subject",
-                )
+            if is_text:
+                _check_length(oid, text)
     return name
 
 
+def _check_length(oid: str, text: str) -> None:
+    """Refuse what CAs refuse, and a certificate must not have (RFC 5280 appendix A.1)."""
+    row = _BY_OID.get(oid)
+    if row is not None and row.most is not None and len(text) > row.most:
+        raise UsageError(
+            f"The attribute {row.short} has {len(text)} characters, but may have "
+            f"{row.most} at most (RFC 5280 appendix A.1); shorten it.",
+            argument="subject",
+        )
+
+
 def _attribute_oid(key: str, *, in_text: bool = False) -> str:
-    folded = key.strip().lower()
-    folded = folded.removeprefix("oid.")
-    if folded in _ALIASES:
-        return _ALIASES[folded]
-    if folded in _BY_KEY:
-        return _BY_KEY[folded].oid
+    folded = key.strip().lower().removeprefix("oid.")
+    known = _OIDS.get(folded)
+    if known is not None:
+        return known
     if folded[:1] in ("0", "1", "2") and "." in folded:
         return folded
     # As they are usually written in the one form and in the other.
-    known = ", ".join(row.short if in_text else row.field for row in _ATTRIBUTE_TYPES)
+    names = ", ".join(row.short if in_text else row.field for row in _ATTRIBUTE_TYPES)
     raise UsageError(
-        f"{key!r} is not an attribute of a name; use one of {known}, or a dotted OID.",
+        f"{key!r} is not an attribute of a name; use one of {names}, or a dotted OID.",
         argument="subject",
     )
 
@@ -297,7 +311,9 @@ def _encode_rdns(rdns: Sequence[Sequence[bytes]]) -> Name:
 
 
 def _texts(key: str, value: Any) -> list[str]:  # noqa: ANN401  # settings files hold anything
-    several = isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+    if isinstance(value, str):
+        return [value]
+    several = isinstance(value, Sequence) and not isinstance(value, bytes)
     texts: list[str] = list(value) if several else [value]
     for text in texts:
         if not isinstance(text, str):
