@@ -7,7 +7,7 @@ changed, as its maps belong to the whole process.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from pyscep import der, pem
@@ -140,6 +140,7 @@ _IDENTIFIERS_KEPT = 64
 _PSS_SCHEMES = {algorithm.digest: algorithm for algorithm in SignatureAlgorithm if algorithm.is_pss}
 
 
+@cache
 def digest_algorithm_identifier(algorithm: DigestAlgorithm) -> bytes:
     """Return the DER AlgorithmIdentifier, without parameters.
 
@@ -148,6 +149,7 @@ def digest_algorithm_identifier(algorithm: DigestAlgorithm) -> bytes:
     return der.sequence(der.oid(algorithm.oid))
 
 
+@cache
 def signature_algorithm_identifier(algorithm: SignatureAlgorithm) -> bytes:
     """Return the DER AlgorithmIdentifier: NULL for RSA, nothing for ECDSA, parameters for PSS.
 

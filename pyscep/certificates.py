@@ -226,7 +226,7 @@ def parse_certificates(
     if octets[:1] == b"\x30":
         return (parse_certificate(octets, limits=limits),)
     blocks = asn1.pem_blocks(octets, "CERTIFICATE")
-    limits.check("certificates", len(blocks), what=f"The file has {len(blocks)} certificates")
+    limits.check("certificates", len(blocks), what="The file has {} certificates")
     if not blocks:
         raise DecodeError("The file has no PEM certificate and is not DER.")
     return tuple(parse_certificate(block, limits=limits) for block in blocks)
@@ -313,6 +313,7 @@ def rsa_bits_of(public_key: bytes) -> int | None:
     return der.Reader(numbers).enter().read_integer(size=len(numbers)).bit_length()
 
 
+@lru_cache(maxsize=_KEYS_KEPT)
 def key_identifier_of(public_key: bytes) -> bytes:
     """Return the SHA-1 of the key's bits, as RFC 5280 section 4.2.1.2 (1) names keys.
 

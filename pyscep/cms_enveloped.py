@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cache
 from typing import NoReturn, Union
 
 from pyscep import asn1, ber, der
@@ -340,6 +341,7 @@ def _key_trans_recipient_info(
     )
 
 
+@cache
 def _key_encryption_identifier(algorithm: KeyEncryptionAlgorithm) -> bytes:
     digest = algorithm.digest
     if digest is None:
@@ -427,7 +429,7 @@ def _read_recipients(reader: der.Reader, limits: Limits) -> tuple[Recipient, ...
         else:
             reader.read_raw()
             recipients.append(OtherRecipient(kind=kind))
-        limits.check("recipients", len(recipients), what=f"There are {len(recipients)} recipients")
+        limits.check("recipients", len(recipients), what="There are {} recipients")
     return tuple(recipients)
 
 
@@ -443,6 +445,9 @@ def _read_key_trans(fields: der.Reader, limits: Limits) -> KeyTransRecipient:
     return recipient
 
 
+_WRITTEN = {
+    _key_encryption_identifier(algorithm): algorithm for algorithm in KeyEncryptionAlgorithm
+}
 _OAEP = {algorithm.digest: algorithm for algorithm in KeyEncryptionAlgorithm if algorithm.is_oaep}
 
 
@@ -455,6 +460,10 @@ def parse_key_encryption(octets: bytes) -> KeyEncryptionAlgorithm:
 
     Source: RFC 4055 section 4.1; E-08, E-09, S-05.
     """
+    # Nearly always what is written here too.
+    written = _WRITTEN.get(octets)
+    if written is not None:
+        return written
     fields = der.Reader(octets).enter()
     oid = fields.read_oid()
     if oid == RSA_ENCRYPTION_OID:

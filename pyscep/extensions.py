@@ -9,11 +9,15 @@ import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from pyscep import asn1, der
 from pyscep.errors import DecodeError, UsageError
 from pyscep.limits import DEFAULT_LIMITS, Limits
 from pyscep.names import NameLike, build_name, name_from_text, parse_name
+
+_TRUE = der.boolean(True)
+_VALUES_KEPT = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +36,7 @@ class Extension:
 
     def encode(self) -> bytes:
         """Return the DER Extension."""
-        critical = der.boolean(True) if self.critical else b""
+        critical = _TRUE if self.critical else b""
         return der.sequence(der.oid(self.oid), critical, der.octet_string(self.value))
 
 
@@ -268,14 +272,15 @@ def encode_extensions(extensions: Iterable[Extension]) -> bytes:
     :raises UsageError: one extension twice (RFC 5280 section 4.2).
     """
     items = tuple(extensions)
-    oids = [item.oid for item in items]
-    for oid in oids:
-        if oids.count(oid) > 1:
+    oids: set[str] = set()
+    for item in items:
+        if item.oid in oids:
             raise UsageError(
-                f"The extension {oid} is there twice; an extension may occur once.",
+                f"The extension {item.oid} is there twice; an extension may occur once.",
                 argument="extensions",
             )
-    return der.sequence(*(item.encode() for item in items))
+        oids.add(item.oid)
+    return der.sequence(*map(Extension.encode, items))
 
 
 def _encode_general_name(name: GeneralName) -> bytes:
@@ -349,7 +354,7 @@ def read_extensions(
         if oid in seen:
             sequence.fail(f"The extension {oid} is there twice")
         seen.add(oid)
-        limits.check("extensions", len(items), what=f"There are {len(items)} extensions")
+        limits.check("extensions", len(items), what="There are {} extensions")
     return tuple(items)
 
 
@@ -367,10 +372,7 @@ def read_key_usage(extensions: Iterable[Extension]) -> frozenset[KeyUsage] | Non
     :raises DecodeError: the extension is malformed.
     """
     found = find(extensions, asn1.KEY_USAGE)
-    if found is None:
-        return None
-    bits = der.read_der(found.value, der.Reader.read_named_bits)
-    return frozenset(_KEY_USAGES[bit] for bit in bits if bit in _KEY_USAGES)
+    return None if found is None else _key_usages(found.value)
 
 
 def read_basic_constraints(extensions: Iterable[Extension]) -> tuple[bool, int | None] | None:
@@ -379,7 +381,7 @@ def read_basic_constraints(extensions: Iterable[Extension]) -> tuple[bool, int |
     :raises DecodeError: the extension is malformed.
     """
     found = find(extensions, asn1.BASIC_CONSTRAINTS)
-    return None if found is None else der.read_der(found.value, _basic_constraints)
+    return None if found is None else _basic_constraints(found.value)
 
 
 def read_extended_key_usage(extensions: Iterable[Extension]) -> tuple[str, ...] | None:
@@ -444,8 +446,16 @@ def _microsoft_template(reader: der.Reader) -> MicrosoftTemplate:
     return MicrosoftTemplate(oid=oid, major_version=major, minor_version=minor)
 
 
-def _basic_constraints(reader: der.Reader) -> tuple[bool, int | None]:
-    fields = reader.enter()
+# Of these two there are but a few values, and they are read of the same CA all the time.
+@lru_cache(maxsize=_VALUES_KEPT)
+def _key_usages(value: bytes) -> frozenset[KeyUsage]:
+    bits = der.read_der(value, der.Reader.read_named_bits)
+    return frozenset(_KEY_USAGES[bit] for bit in bits if bit in _KEY_USAGES)
+
+
+@lru_cache(maxsize=_VALUES_KEPT)
+def _basic_constraints(value: bytes) -> tuple[bool, int | None]:
+    fields = der.read_der(value, der.Reader.enter)
     ca = fields.read_boolean() if fields.peek() == der.BOOLEAN else False
     path_length = fields.read_integer() if fields.peek() == der.INTEGER else None
     fields.finish()

@@ -42,6 +42,10 @@ _EXTENSION_REQUESTS = (
     asn1.MICROSOFT_EXTENSION_REQUEST,
     asn1.VERISIGN_EXTENSION_REQUEST,
 )
+_ATTRIBUTES = {
+    asn1.CHALLENGE_PASSWORD: "challengePassword",
+    **dict.fromkeys(_EXTENSION_REQUESTS, "extensionRequest"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -242,6 +246,7 @@ def encode_signed(signed: Signed) -> bytes:
 
 # ---------------------------------------------------------------------- self-signed certificates
 
+_VERSION_3 = der.explicit(0, der.integer(2))
 _PLACEHOLDER = {"common_name": "SCEP requester"}
 
 
@@ -337,7 +342,7 @@ def build_certificate(
     present = tuple(items)
     serial = der.integer(serial_number)
     tbs = der.sequence(
-        der.explicit(0, der.integer(2)),
+        _VERSION_3,
         serial,
         asn1.signature_algorithm_identifier(algorithm),
         issuer.der,
@@ -455,8 +460,6 @@ def _read_challenge(reader: der.Reader) -> str:
 
 def _read_attributes(reader: der.Reader, limits: Limits) -> dict[str, bytes]:
     """Return the single values of the attributes that are known here."""
-    known = {asn1.CHALLENGE_PASSWORD: "challengePassword"}
-    known.update(dict.fromkeys(_EXTENSION_REQUESTS, "extensionRequest"))
     values: dict[str, bytes] = {}
     count = 0
     while not reader.at_end:
@@ -465,14 +468,15 @@ def _read_attributes(reader: der.Reader, limits: Limits) -> dict[str, bytes]:
         members = attribute.enter(der.SET, "a SET")
         attribute.finish()
         count += 1
-        limits.check("attributes", count, what=f"The request has {count} attributes")
-        if oid not in known:
+        limits.check("attributes", count, what="The request has {} attributes")
+        name = _ATTRIBUTES.get(oid)
+        if name is None:
             continue
         if oid in values or members.at_end:
-            _refuse_duplicate(known[oid])
+            _refuse_duplicate(name)
         values[oid] = members.read_raw()
         if not members.at_end:
-            _refuse_duplicate(known[oid])
+            _refuse_duplicate(name)
     return values
 
 

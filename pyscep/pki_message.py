@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from functools import cache
 from typing import NoReturn
 
 from pyscep import asn1, der
@@ -180,6 +181,7 @@ def encode_transaction_id(transaction_id: str) -> bytes:
     return der.printable_string(transaction_id)
 
 
+@cache
 def _number(value: int) -> bytes:
     return der.printable_string(str(value))
 
@@ -446,7 +448,7 @@ def _read_transaction_id(value: bytes, limits: Limits) -> str:
             "The transactionID is empty, so nothing says which transaction is meant.",
             reference="RFC 8894 section 3.2.1.1",
         )
-    limits.check("transaction_id_size", size, what=f"The transactionID has {size} bytes")
+    limits.check("transaction_id_size", size, what="The transactionID has {} bytes")
     return text
 
 
