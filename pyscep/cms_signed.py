@@ -210,6 +210,11 @@ class CertificateBag:
 
 # ---------------------------------------------------------------------------------------- writing
 
+_VERSION_1 = der.integer(1)
+_EMPTY_SET = der.set_of(())
+_CONTENT_TYPE_DATA = asn1.attribute(asn1.CONTENT_TYPE, der.oid(asn1.DATA))
+_RSA_SCHEME = der.sequence(der.oid(RSA_ENCRYPTION_OID), der.null())
+
 
 def sign_data(
     content: bytes | None,
@@ -236,17 +241,17 @@ def sign_data(
     algorithm = _signing_scheme(identity, digest_algorithm)
     digest = provider.digest(content or b"", digest_algorithm)
     signed_attributes = der.set_of(
-        asn1.attribute(oid, value)
-        for oid, value in (
-            (asn1.CONTENT_TYPE, der.oid(asn1.DATA)),
-            (asn1.MESSAGE_DIGEST, der.octet_string(digest)),
-            *attributes,
+        (
+            _CONTENT_TYPE_DATA,
+            asn1.attribute(asn1.MESSAGE_DIGEST, der.octet_string(digest)),
+            *(asn1.attribute(oid, value) for oid, value in attributes),
         )
     )
+    digest_identifier = asn1.digest_algorithm_identifier(digest_algorithm)
     signer_info = der.sequence(
-        der.integer(1),
+        _VERSION_1,
         identity.certificate.issuer_and_serial_number,
-        asn1.digest_algorithm_identifier(digest_algorithm),
+        digest_identifier,
         der.implicit(0, signed_attributes),
         _scheme_identifier(algorithm),
         der.octet_string(identity.key.sign(signed_attributes, algorithm)),
@@ -255,8 +260,8 @@ def sign_data(
     return _content_info(
         asn1.SIGNED_DATA,
         der.sequence(
-            der.integer(1),
-            der.set_of((asn1.digest_algorithm_identifier(digest_algorithm),)),
+            _VERSION_1,
+            der.set_of((digest_identifier,)),
             der.sequence(der.oid(asn1.DATA), encapsulated),
             _certificates_field(certificates),
             der.set_of((signer_info,)),
@@ -276,12 +281,12 @@ def degenerate(certificates: Sequence[bytes], crls: Sequence[bytes] = ()) -> byt
     return _content_info(
         asn1.SIGNED_DATA,
         der.sequence(
-            der.integer(1),
-            der.set_of(()),
+            _VERSION_1,
+            _EMPTY_SET,
             der.sequence(der.oid(asn1.DATA)),
             _certificates_field(certificates),
             crl_field,
-            der.set_of(()),
+            _EMPTY_SET,
         ),
     )
 
@@ -299,7 +304,7 @@ def _signing_scheme(identity: Identity, digest: DigestAlgorithm) -> SignatureAlg
 
 def _scheme_identifier(algorithm: SignatureAlgorithm) -> bytes:
     if algorithm.key_type is KeyType.RSA:
-        return der.sequence(der.oid(RSA_ENCRYPTION_OID), der.null())
+        return _RSA_SCHEME
     return asn1.signature_algorithm_identifier(algorithm)
 
 
@@ -433,7 +438,7 @@ def _read_signer_info(reader: der.Reader, parts: _Parts, limits: Limits) -> Unve
     fields = reader.enter()
     fields.read_integer()
     signer_identifier = read_identifier(fields, limits=limits)
-    digest_identifier = fields.read_raw_of(der.SEQUENCE, "the digest algorithm")
+    digest_oid = fields.enter(der.SEQUENCE, "the digest algorithm").read_oid()
     if fields.peek() != der.context(0):
         raise MissingAttribute(
             "The message is signed without signed attributes, which SCEP demands.",
@@ -450,7 +455,7 @@ def _read_signer_info(reader: der.Reader, parts: _Parts, limits: Limits) -> Unve
         enclosed_certificates=parts.certificates,
         _content=parts.content,
         _content_type=parts.content_type,
-        _digest_oid=der.Reader(digest_identifier).enter().read_oid(),
+        _digest_oid=digest_oid,
         _signature_identifier=signature_identifier,
         _attributes=attributes,
         _signature=signature,

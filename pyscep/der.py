@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NoReturn, TypeVar
 
 from pyscep.errors import DecodeError, UsageError
@@ -76,6 +76,7 @@ TEXT_TAGS = frozenset(_TEXT_CODECS)
 """The string types that :meth:`Reader.read_text` reads."""
 
 
+@cache
 def context(number: int, *, constructed: bool = True) -> int:
     """Return the identifier octet of the context-specific tag *number*."""
     return CONTEXT | (CONSTRUCTED if constructed else 0) | number
@@ -92,6 +93,10 @@ def encode(tag: int, contents: bytes) -> bytes:
     size = len(contents)
     if size < 0x80:
         return bytes((tag, size)) + contents
+    if size < 0x10000:
+        # Nearly all that is longer, and much cheaper so than in general.
+        high, low = size >> 8, size & 0xFF
+        return bytes((tag, 0x82, high, low) if high else (tag, 0x81, low)) + contents
     length = size.to_bytes((size.bit_length() + 7) // 8, "big")
     return bytes((tag, 0x80 | len(length))) + length + contents
 
@@ -312,10 +317,10 @@ class Reader:
         :param what: names in the error what is required.
         """
         octets, position, end = self._octets, self._position, self._end
-        if position + 2 > end:
+        start = position + 2
+        if start > end:
             self.fail("The structure ends where another element is required")
         found, size = octets[position], octets[position + 1]
-        start = position + 2
         if size >= 0x80:
             count = size & 0x7F
             if count == 0:
@@ -328,12 +333,13 @@ class Reader:
             start += count
         if found & 0x1F == 0x1F:
             self.fail("Tag numbers above 30 do not occur here")
-        if start + size > end:
+        stop = start + size
+        if stop > end:
             self.fail("An element is longer than what contains it")
-        if tag is not None and found != tag:
+        if found != tag and tag is not None:
             self._refuse_tag(found, tag, what)
-        self._position = start + size
-        return start, start + size
+        self._position = stop
+        return start, stop
 
     def _refuse_tag(self, found: int, tag: int, what: str) -> NoReturn:
         if found == tag | CONSTRUCTED and tag in STRING_TAGS:

@@ -212,12 +212,15 @@ def _with_query(url: str, query: str) -> str:
 
 
 def _percent(text: str) -> str:
+    if text.isascii():
+        return text
     return "".join(char if char.isascii() else quote(char) for char in text)
 
 
 def _split_url(url: str) -> SplitResult:
     try:
-        parts, port = urlsplit(url), urlsplit(url).port
+        parts = urlsplit(url)
+        port = parts.port
     except ValueError:
         parts, port = urlsplit(""), None
     if (
@@ -225,7 +228,9 @@ def _split_url(url: str) -> SplitResult:
         or not parts.hostname
         or port == 0
         # Programs differ in what a backslash is, so in which host it leads to.
-        or any(char.isspace() or not char.isprintable() or char == "\\" for char in url)
+        or "\\" in url
+        or " " in url
+        or not url.isprintable()
     ):
         raise UsageError(
             "The SCEP server's URL is not understood; it has to look like http://host/path, with "

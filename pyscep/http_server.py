@@ -103,6 +103,9 @@ def _parse_post(
     return ScepRequest(operation=Operation.PKI_OPERATION, message=request.body)
 
 
+_OPERATIONS = {operation.value.lower(): operation for operation in Operation}
+
+
 def operation_of(request: HttpRequest) -> Operation | None:
     """Return the operation that a request names; ``None`` for none that there is.
 
@@ -112,8 +115,7 @@ def operation_of(request: HttpRequest) -> Operation | None:
 
 
 def _operation(query: str) -> Operation | None:
-    name = _unescape(query_parameter(query, "operation") or "").lower()
-    return next((known for known in Operation if known.value.lower() == name), None)
+    return _OPERATIONS.get(_unescape(query_parameter(query, "operation") or "").lower())
 
 
 def _identifier(value: str | None) -> str | None:
