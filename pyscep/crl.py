@@ -35,8 +35,14 @@ class CertificateList:
     """When the next one will be there at the latest, UTC."""
     signed: Signed = field(repr=False)
     """Content, algorithm and signature."""
-    entries: bytes = field(repr=False)
-    """The DER of all entries, one after the other."""
+    _span: tuple[int, int] = field(repr=False)
+    """Where in the signed content the entries are: a list may be large, so nothing is copied."""
+
+    @property
+    def entries(self) -> bytes:
+        """The DER of all entries, one after the other."""
+        start, end = self._span
+        return self.signed.content[start:end]
 
     def revocation_date(self, serial_number: int) -> datetime | None:
         """Return when this serial number was revoked; ``None`` if it was not.
@@ -47,9 +53,10 @@ class CertificateList:
         """
         # The entry is SEQUENCE { userCertificate INTEGER, revocationDate Time, … }.
         wanted = der.integer(serial_number)
-        if wanted not in self.entries:
+        start, end = self._span
+        if self.signed.content.find(wanted, start, end) < 0:
             return None
-        reader = der.Reader(self.entries)
+        reader = der.Reader(self.signed.content, start, end)
         while not reader.at_end:
             entry = reader.enter()
             if entry.read_raw_of(der.INTEGER, "a serial number") == wanted:
@@ -109,9 +116,7 @@ def _read_crl(reader: der.Reader, octets: bytes, limits: Limits) -> CertificateL
     check_name_size(issuer.der, limits)
     this_update = tbs.read_time()
     next_update = tbs.read_time() if tbs.peek() in (der.UTC_TIME, der.GENERALIZED_TIME) else None
-    entries = b""
-    if tbs.peek() == der.SEQUENCE:
-        entries = tbs.read_contents(der.SEQUENCE)
+    span = tbs.read_span(der.SEQUENCE) if tbs.peek() == der.SEQUENCE else (0, 0)
     tbs.enter_optional(der.context(0))
     tbs.finish()
     return CertificateList(
@@ -120,5 +125,5 @@ def _read_crl(reader: der.Reader, octets: bytes, limits: Limits) -> CertificateL
         this_update=this_update,
         next_update=next_update,
         signed=signed,
-        entries=entries,
+        _span=span,
     )

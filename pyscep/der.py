@@ -358,6 +358,10 @@ class Reader:
         _, end = self._next(tag, what)
         return self._octets[position:end]
 
+    def read_span(self, tag: int, what: str = "another element") -> tuple[int, int]:
+        """Return where the contents of the next element begin and end; it must have *tag*."""
+        return self._next(tag, what)
+
     def read_contents(self, tag: int, what: str = "another element") -> bytes:
         """Return the contents of the next element; it must have *tag*."""
         start, end = self._next(tag, what)

@@ -20,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any, ClassVar, NamedTuple, NoReturn
 
 from pyscep.algorithms import (
@@ -66,6 +67,7 @@ from pyscep.limits import DEFAULT_LIMITS, Limits
 from pyscep.pem import PemBlock, read_private_key, write_pem
 from pyscep.secrecy import hides_locals
 
+_PIECE = 64 * 1024
 _RSA_SIZES = (1024, 2048, 3072, 4096)
 _DUMP_ITERATIONS = 600_000
 _DUMP_ITERATIONS_MIN = 10_000
@@ -76,6 +78,7 @@ class _Cipher(NamedTuple):
 
     encrypt: str
     decrypt: str
+    decrypt_piece: str | None
     key_size: int
     block_size: int
     key_copies: int
@@ -86,7 +89,8 @@ def _cipher(algorithm: ContentEncryptionAlgorithm) -> _Cipher:
     # OpenSSL 3 has no single DES without its legacy provider; 3DES with three equal keys is it.
     copies = 3 if algorithm is ContentEncryptionAlgorithm.DES_CBC else 1
     sizes = (algorithm.key_size, algorithm.block_size)
-    return _Cipher(f"{name}_encrypt", f"{name}_decrypt", *sizes, copies)
+    piece = None if algorithm.legacy else "aes_cbc_no_padding_decrypt"
+    return _Cipher(f"{name}_encrypt", f"{name}_decrypt", piece, *sizes, copies)
 
 
 _CIPHERS = {algorithm: _cipher(algorithm) for algorithm in ContentEncryptionAlgorithm}
@@ -254,8 +258,21 @@ class OscryptoProvider:
             or len(ciphertext) % cipher.block_size
         ):
             raise DecryptionFailed
-        operation = getattr(load_oscrypto().symmetric, cipher.decrypt)
-        return decrypted(operation, key * cipher.key_copies, ciphertext, iv)
+        symmetric = load_oscrypto().symmetric
+        # BytesIO hands out what was written without a copy.
+        plain = BytesIO()
+        position = 0
+        # oscrypto has a content up to three times in memory, so a large one (a CRL) is given to it
+        # in pieces. In CBC mode each has the block before it as its IV; the last has the padding.
+        while cipher.decrypt_piece is not None and len(ciphertext) - position > _PIECE:
+            end = position + _PIECE
+            operation = getattr(symmetric, cipher.decrypt_piece)
+            plain.write(decrypted(operation, key, ciphertext[position:end], iv))
+            position, iv = end, ciphertext[end - cipher.block_size : end]
+        operation = getattr(symmetric, cipher.decrypt)
+        rest = ciphertext[position:]
+        plain.write(decrypted(operation, key * cipher.key_copies, rest, iv))
+        return plain.getvalue()
 
     @hides_locals
     def pbkdf2(

@@ -73,7 +73,7 @@ def test_peak_memory_of_a_process_that_makes_a_pkcs_req(material: Material, tmp_
 
 
 def test_memory_for_a_crl() -> None:
-    assert footprint.crl_memory(SHORT) <= 5.1
+    assert footprint.crl_memory(SHORT) <= 3.5
 
 
 def test_the_smallest_install_enrols(tmp_path: Path) -> None:

@@ -555,7 +555,7 @@ CIPHER_NAMES = {
 }
 
 
-@pytest.mark.parametrize("size", [0, 1, 7, 8, 15, 16, 17, 32, 2000])
+@pytest.mark.parametrize("size", [0, 1, 7, 8, 15, 16, 17, 32, 2000, 65519, 65520, 65536, 200_000])
 @pytest.mark.parametrize("algorithm", CIPHER_NAMES)
 def test_content_round_trip(algorithm: ContentEncryptionAlgorithm, size: int) -> None:
     key, iv = os.urandom(algorithm.key_size), os.urandom(algorithm.block_size)
