@@ -8,10 +8,10 @@ together; :mod:`pyscep.ca` makes a :class:`~pyscep.ca.TrustedCa` of it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
 from itertools import product
+from typing import NamedTuple
 
 from pyscep import extensions
 from pyscep.certificates import Certificate, Chain, build_chain, is_issued_by
@@ -27,8 +27,7 @@ def unique(certificates: Iterable[Certificate]) -> tuple[Certificate, ...]:
     return tuple(dict.fromkeys(certificates))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waivers:
+class Waivers(NamedTuple):
     """Which of the rules about roles the caller has given up."""
 
     ignore_key_usage: bool = False
@@ -39,8 +38,7 @@ class Waivers:
     """No certificate need have an RSA key."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pool:
+class Pool(NamedTuple):
     """What roles are assigned from."""
 
     fetched: tuple[Certificate, ...]
@@ -103,8 +101,7 @@ class Pool:
         return tuple(room)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Roles:
+class Roles(NamedTuple):
     """What was found among the certificates."""
 
     issuer: Certificate

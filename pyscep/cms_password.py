@@ -11,6 +11,7 @@ import hmac
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pyscep import asn1, der
 from pyscep.algorithms import (
@@ -275,8 +276,7 @@ def _read_encryption(fields: der.Reader) -> tuple[ContentEncryptionAlgorithm, by
     return cipher, iv
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Parameters:
+class _Parameters(NamedTuple):
     digest: DigestAlgorithm
     salt: bytes
     iterations: int

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pyscep import asn1, ber, der
 from pyscep.algorithms import (
@@ -35,7 +36,7 @@ from pyscep.limits import DEFAULT_LIMITS, Limits
 from pyscep.signed_attributes import SignedAttributes, parse_attributes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class VerifiedSignedData:
     """Content and attributes whose signature was checked with the key of :attr:`signer`."""
 
@@ -55,7 +56,7 @@ class VerifiedSignedData:
     """The scheme of the signature."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class UnverifiedSignedData:
     """A parsed SignedData of which nothing is believed yet.
 
@@ -365,8 +366,7 @@ def parse_degenerate(octets: bytes, *, limits: Limits = DEFAULT_LIMITS) -> Certi
     return CertificateBag(certificates=parts.certificates, crls=parts.crls)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Parts:
+class _Parts(NamedTuple):
     content_type: str
     content: bytes | None
     certificates: tuple[bytes, ...]

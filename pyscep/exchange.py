@@ -80,7 +80,7 @@ DEFAULT_RULES = ReplyRules()
 """The rules used where the caller gives none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sent:
     """A message that was made, and all that is needed to judge its reply."""
 
@@ -215,7 +215,7 @@ class Sent:
         return build_chain(certificate, pool, at=None, provider=self.provider)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Outgoing:
     """What all kinds of exchanges have in common for their user."""
 
@@ -232,7 +232,7 @@ class Outgoing:
         return self._sent.transaction
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Exchange(Outgoing):
     """An enrolment, renewal or poll: send its ``message``, give the reply to ``receive``.
 
@@ -274,7 +274,7 @@ class Exchange(Outgoing):
         return self._sent.success(reply, certificate, others, cipher, subject_changed=changed)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CertificateQuery(Outgoing):
     """A GetCert: send its ``message``, give the reply to ``receive``.
 
@@ -307,7 +307,7 @@ class CertificateQuery(Outgoing):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CrlQuery(Outgoing):
     """A GetCRL: send its ``message``, give the reply to ``receive``.
 

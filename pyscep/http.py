@@ -45,7 +45,7 @@ class Operation(Enum):
     """Of the drafts; a server may still be asked for it (G-20)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class HttpRequest:
     """One HTTP request, as a client sends it or a server received it."""
 
@@ -74,7 +74,7 @@ class HttpRequest:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class HttpResponse:
     """One HTTP response, its body complete and decoded."""
 

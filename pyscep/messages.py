@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Union
+from typing import NamedTuple, Union
 
 from pyscep import der
 from pyscep.cms_signed import CertificateBag, degenerate, parse_degenerate
@@ -262,8 +262,7 @@ def _read_cert_poll(reader: der.Reader, limits: Limits) -> CertPoll:
 # ----------------------------------------------------------------------------- words for people
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Explanation:
+class _Explanation(NamedTuple):
     enrolment: str
     renewal: str
     query: str

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NoReturn, Protocol, Union
+from typing import Any, NamedTuple, NoReturn, Protocol, Union
 
 from pyscep import der
 from pyscep.errors import DecodeError, UsageError
@@ -19,8 +19,7 @@ from pyscep.limits import DEFAULT_LIMITS, Limits
 _NAMES_KEPT = 64
 
 
-@dataclass(frozen=True, slots=True)
-class _AttributeType:
+class _AttributeType(NamedTuple):
     """One row of the table of attributes."""
 
     field: str
@@ -79,7 +78,7 @@ class DumpableName(Protocol):
         """Return the DER."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Name:
     """A distinguished name.
 

@@ -189,7 +189,7 @@ def _number(value: int) -> bytes:
 # ---------------------------------------------------------------------------------------- reading
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MessageData:
     """What was inside the envelope of a verified message (RFC 8894 section 3.2.2)."""
 
@@ -208,7 +208,7 @@ class MessageData:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class VerifiedMessage:
     """A pkiMessage whose signature was checked with the key of :attr:`signer`.
 
@@ -315,7 +315,7 @@ def _is_one_sequence(octets: bytes) -> bool:
     return reader.at_end
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class UnverifiedMessage:
     """A parsed pkiMessage of which nothing is believed yet.
 

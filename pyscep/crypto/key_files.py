@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from pyscep import der
 from pyscep.algorithms import (
@@ -98,8 +97,7 @@ class KeyFormat(Enum):
     """RSAPrivateKey, never encrypted; for old software."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PasswordTools:
+class PasswordTools(NamedTuple):
     """What a provider lends for reading password-protected files."""
 
     decrypt_content: Callable[[bytes, bytes, bytes, ContentEncryptionAlgorithm], bytes]
