@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from benchmarks import measure, results, scaling
+from benchmarks import measure, results, scaling, throughput
 from benchmarks.results import Row, Section
 from tools import performance
 
@@ -84,3 +84,10 @@ def test_a_line_is_straight_or_not() -> None:
     assert scaling.slope([(1, 3.0), (2, 5.0), (3, 7.0)]) == 2
     assert scaling.straightness([(1, 3.0), (2, 5.0), (3, 7.0)]) > 0.999
     assert scaling.straightness([(1, 1.0), (2, 0.0), (3, 1.0)]) < 0.1
+
+
+def test_the_share_of_http_is_a_share() -> None:
+    with throughput.scep_server() as (watched, turn):
+        # The server waits for the client and the client for the server: nothing is counted twice.
+        assert turn(3) > 0
+        assert 0 < watched.share_of_waiting < 1
