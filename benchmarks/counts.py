@@ -6,11 +6,14 @@ The tests under ``tests/contract`` hold these counts against the goals.
 from __future__ import annotations
 
 import cProfile
+import ctypes
+import importlib
 import json
 import os
 import pstats
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -73,6 +76,32 @@ def loads(work: Callable[[], object]) -> int:
     with _counting({name: name for name in LOADERS}) as counted:
         work()
     return counted.total()
+
+
+@contextmanager
+def in_libcrypto() -> Iterator[list[float]]:
+    """Collect how many seconds each call takes that oscrypto makes into libcrypto.
+
+    The interpreter's lock is free meanwhile, and held at all other times.
+    """
+    functions: dict[str, Any] = vars(
+        importlib.import_module("oscrypto._openssl._libcrypto").libcrypto
+    )
+    taken: list[float] = []
+
+    def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(*arguments: object) -> object:
+            begin = time.perf_counter()
+            result = function(*arguments)
+            taken.append(time.perf_counter() - begin)
+            return result
+
+        return watched
+
+    kind = ctypes._CFuncPtr  # type: ignore[attr-defined]  # noqa: SLF001
+    watched = {name: wrap(each) for name, each in functions.items() if isinstance(each, kind)}
+    with mock.patch.dict(functions, watched):
+        yield taken
 
 
 # ------------------------------------------------------------------------------------ processes

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
+from benchmarks import counts
 from benchmarks.material import CHALLENGE, SUBJECT, Material
 from benchmarks.measure import Turn, interleave, timed
+from benchmarks.raw import Floor
 from benchmarks.results import Row, Section
 from pyscep.algorithms import ContentEncryptionAlgorithm
 from pyscep.ca import TrustedCa
@@ -36,8 +39,12 @@ def measure(*, rounds: int) -> Section:
     with scep_server() as (ours, our_turn), _scepserver() as (theirs, their_turn):
         samples = interleave(
             {
-                "1 thread": _threads(1),
-                f"{THREADS} threads": _threads(THREADS),
+                "1 thread": _threads(1, lambda material: material.enrol),
+                f"{THREADS} threads": _threads(THREADS, lambda material: material.enrol),
+                "floor, 1 thread": _threads(1, lambda material: Floor(material).enrol),
+                f"floor, {THREADS} threads": _threads(
+                    THREADS, lambda material: Floor(material).enrol
+                ),
                 "ScepServer": our_turn,
                 "scepserver": their_turn,
             },
@@ -49,6 +56,16 @@ def measure(*, rounds: int) -> Section:
             value=samples.ratio("1 thread", f"{THREADS} threads"),
             at_least=1.5,
             note="client and responder in one process",
+        ),
+        Row(
+            what=f"the same for the bare operations of the provider in {THREADS} threads",
+            value=samples.ratio("floor, 1 thread", f"floor, {THREADS} threads"),
+            note="what this machine and the provider's calls allow",
+        ),
+        Row(
+            what="share of an enrolment that holds the interpreter's lock",
+            value=statistics.median(share_of_the_lock() for _ in range(rounds)),
+            note="in one thread: the time that is not spent in libcrypto",
         ),
         Row(
             what="enrolments per second over HTTP: ScepServer",
@@ -69,18 +86,32 @@ def measure(*, rounds: int) -> Section:
     return Section(rows=rows, microseconds=samples.summary())
 
 
-def _threads(count: int) -> Turn:
-    materials = [Material.create() for _ in range(count)]
-
-    def enrol(material: Material) -> None:
-        for _ in range(ENROLMENTS // count):
+def share_of_the_lock() -> float:
+    """Return the part of an enrolment that is not spent in libcrypto."""
+    material = Material.create()
+    material.enrol()
+    begin = time.perf_counter()
+    for _ in range(ENROLMENTS):
+        material.enrol()
+    whole = time.perf_counter() - begin
+    with counts.in_libcrypto() as taken:
+        for _ in range(ENROLMENTS):
             material.enrol()
+    return 1 - sum(taken) / whole
+
+
+def _threads(count: int, work_of: Callable[[Material], Callable[[], object]]) -> Turn:
+    works = [work_of(Material.create()) for _ in range(count)]
+
+    def work(once: Callable[[], object]) -> None:
+        for _ in range(ENROLMENTS // count):
+            once()
 
     def turn(times: int) -> float:
         begin = time.perf_counter()
         for _ in range(times):
             with ThreadPoolExecutor(count) as pool:
-                list(pool.map(enrol, materials))
+                list(pool.map(work, works))
         return time.perf_counter() - begin
 
     return turn

@@ -101,3 +101,14 @@ def test_the_counts_can_be_exceeded(material: Material) -> None:
     assert counts.rsa_operations(twice) == {"sign": 6, "encrypt": 2}
     assert counts.loads(with_a_new_key) > 0
     assert footprint.memory(lambda: bytes(10**6)) >= 10**6
+
+
+def test_calls_into_libcrypto_are_watched_and_let_go(material: Material) -> None:
+    with counts.in_libcrypto() as taken:
+        material.repeated_pkcs_req()
+    seen = len(taken)
+    # One signature, two encryptions, each of several calls.
+    assert seen > 10
+    assert all(seconds >= 0 for seconds in taken)
+    material.repeated_pkcs_req()
+    assert len(taken) == seen
