@@ -397,11 +397,12 @@ class Reader:
         :param size: the largest that is accepted, in bytes. Python refuses to write very large
             integers in decimal, so nothing but the numbers of keys should be let through.
         """
-        contents = self.read_contents(INTEGER, "an INTEGER")
-        if len(contents) > size:
-            self.fail(f"An INTEGER of {len(contents)} bytes does not occur here")
+        start, end = self._next(INTEGER, "an INTEGER")
+        if end - start > size:
+            self.fail(f"An INTEGER of {end - start} bytes does not occur here")
+        contents = self._octets[start:end]
         if not contents or (
-            len(contents) > 1
+            end - start > 1
             and (
                 (contents[0] == 0 and contents[1] < 0x80)
                 or (contents[0] == 0xFF and contents[1] >= 0x80)

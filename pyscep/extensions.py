@@ -342,20 +342,18 @@ def read_extensions(
     Source: RFC 5280 sections 4.1 and 4.2.
     """
     # Extensions ::= SEQUENCE OF SEQUENCE { extnID, critical BOOLEAN DEFAULT FALSE, extnValue }
-    items: list[Extension] = []
-    seen: set[str] = set()
+    items: dict[str, Extension] = {}
     sequence = reader.enter()
     while not sequence.at_end:
         item = sequence.enter()
         oid = item.read_oid()
         critical = item.read_boolean() if item.peek() == der.BOOLEAN else False
-        items.append(Extension(oid=oid, critical=critical, value=item.read_octet_string()))
-        item.finish()
-        if oid in seen:
+        if oid in items:
             sequence.fail(f"The extension {oid} is there twice")
-        seen.add(oid)
+        items[oid] = Extension(oid=oid, critical=critical, value=item.read_octet_string())
+        item.finish()
         limits.check("extensions", len(items), what="There are {} extensions")
-    return tuple(items)
+    return tuple(items.values())
 
 
 def find(extensions: Iterable[Extension], oid: str) -> Extension | None:

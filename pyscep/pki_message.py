@@ -409,6 +409,9 @@ def parse_pki_message(octets: bytes, *, limits: Limits = DEFAULT_LIMITS) -> Unve
 
 _MESSAGE_TYPES = {str(message_type.value): message_type for message_type in MessageType}
 _PKI_STATUSES = {str(pki_status.value): pki_status for pki_status in PkiStatus}
+# The same as they are written here, and by nearly everybody.
+_WRITTEN_TYPES = {_number(message_type.value): message_type for message_type in MessageType}
+_WRITTEN_STATUSES = {_number(pki_status.value): pki_status for pki_status in PkiStatus}
 
 
 def _read_attributes(verified: VerifiedSignedData, limits: Limits) -> VerifiedMessage:
@@ -453,7 +456,11 @@ def _read_transaction_id(value: bytes, limits: Limits) -> str:
 
 
 def _read_message_type(attributes: SignedAttributes) -> MessageType:
-    text = _read_text(attributes.require(asn1.MESSAGE_TYPE), "messageType")
+    value = attributes.require(asn1.MESSAGE_TYPE)
+    written = _WRITTEN_TYPES.get(value)
+    if written is not None:
+        return written
+    text = _read_text(value, "messageType")
     message_type = _MESSAGE_TYPES.get(text)
     if message_type is None:
         raise UnexpectedMessageType(
@@ -463,7 +470,11 @@ def _read_message_type(attributes: SignedAttributes) -> MessageType:
 
 
 def _read_pki_status(attributes: SignedAttributes) -> PkiStatus:
-    text = _read_text(attributes.require(asn1.PKI_STATUS), "pkiStatus")
+    value = attributes.require(asn1.PKI_STATUS)
+    written = _WRITTEN_STATUSES.get(value)
+    if written is not None:
+        return written
+    text = _read_text(value, "pkiStatus")
     pki_status = _PKI_STATUSES.get(text)
     if pki_status is None:
         raise MessageError(
