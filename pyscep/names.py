@@ -171,15 +171,7 @@ def build_name(subject: NameLike) -> Name:
     if isinstance(subject, str):
         return _check_lengths(name_from_text(subject))
     if isinstance(subject, Mapping):
-        return _check_lengths(
-            _encode_rdns(
-                [
-                    [_encode_attribute(_attribute_oid(key), text)]
-                    for key, value in subject.items()
-                    for text in _texts(key, value)
-                ]
-            )
-        )
+        return _name_from_mapping(subject)
     dump: Any = getattr(subject, "dump", None)
     if not callable(dump):
         raise UsageError(
@@ -188,6 +180,16 @@ def build_name(subject: NameLike) -> Name:
             argument="subject",
         )
     return parse_name(bytes(dump()))
+
+
+def _name_from_mapping(subject: Mapping[str, Any]) -> Name:
+    rdns = []
+    for key, value in subject.items():
+        oid = _attribute_oid(key)
+        for text in _texts(key, value):
+            rdns.append([_encode_attribute(oid, text)])
+            _check_length(oid, text)
+    return _encode_rdns(rdns)
 
 
 def name_from_text(text: str) -> Name:

@@ -21,13 +21,13 @@ WORKS: dict[str, Callable[[Material], Callable[[], object]]] = {
     "enrolment": lambda material: material.enrol,
 }
 CALLS = {
-    "PKCSReq": 900,
-    "message only": 500,
-    "RenewalReq": 650,
-    "CertPoll": 500,
-    "CertRep read": 1200,
-    "CertRep built": 700,
-    "enrolment": 4400,
+    "PKCSReq": 650,
+    "message only": 330,
+    "RenewalReq": 330,
+    "CertPoll": 340,
+    "CertRep read": 990,
+    "CertRep built": 510,
+    "enrolment": 3250,
 }
 OPERATIONS = {
     "PKCSReq": {"sign": 3, "encrypt": 1},
