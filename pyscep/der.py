@@ -203,12 +203,16 @@ def printable_string(text: str) -> bytes:
 
     Source: M-16.
     """
-    if not is_printable(text):
-        raise UsageError(
-            "The text has characters that PrintableString lacks; use letters, digits, space and "
-            "'()+,-./:=? only.",
-            argument="text",
-        )
+    if is_printable(text):
+        return _printable_string(text)
+    raise UsageError(
+        "The text has characters that PrintableString lacks; use letters, digits, space and "
+        "'()+,-./:=? only.",
+        argument="text",
+    )
+
+
+def _printable_string(text: str) -> bytes:
     return encode(PRINTABLE_STRING, text.encode("ascii"))
 
 
@@ -240,7 +244,7 @@ def ia5_string(text: str) -> bytes:
 
 def directory_string(text: str) -> bytes:
     """Encode text as PrintableString where it fits, else UTF8String (H-06)."""
-    return printable_string(text) if text and is_printable(text) else utf8_string(text)
+    return _printable_string(text) if text and is_printable(text) else utf8_string(text)
 
 
 def time(moment: datetime) -> bytes:
@@ -384,7 +388,9 @@ class Reader:
 
     def enter_optional(self, tag: int) -> Reader | None:
         """As :meth:`enter`, or ``None`` where the next element has another tag."""
-        return self.enter(tag, "an optional element") if self.peek() == tag else None
+        if self._position < self._end and self._octets[self._position] == tag:
+            return self.enter(tag)
+        return None
 
     def finish(self) -> None:
         """Refuse anything that is left (M-42)."""

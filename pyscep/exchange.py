@@ -209,7 +209,7 @@ class Sent:
         if self.ca.chain.is_complete:
             # Every link of it was verified when the CA was authenticated.
             above = authorities[authorities.index(issuer) :]
-            return replace(self.ca.chain, certificates=(certificate, *above))
+            return Chain(certificates=(certificate, *above), missing_issuer=None, problem=None)
         # Perhaps what came along leads to the root. When it is valid is for the caller to judge.
         pool = (*self.ca.certificates, *others)
         return build_chain(certificate, pool, at=None, provider=self.provider)

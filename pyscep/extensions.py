@@ -352,7 +352,8 @@ def read_extensions(
             sequence.fail(f"The extension {oid} is there twice")
         items[oid] = Extension(oid=oid, critical=critical, value=item.read_octet_string())
         item.finish()
-        limits.check("extensions", len(items), what="There are {} extensions")
+        if len(items) > limits.extensions:
+            limits.refuse("extensions", len(items), what="There are {} extensions")
     return tuple(items.values())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NoReturn
 
 from pyscep.errors import LimitExceeded
 
@@ -66,26 +67,35 @@ class Limits:
         Source: T-29.
         """
         if size > self.message_size:
-            self.check("message_size", size, what=f"{what} has {{}} bytes")
+            self.refuse("message_size", size, what=f"{what} has {{}} bytes")
 
     def check(self, limit: str, value: int, *, what: str) -> None:
         """Compare one counted *value* with the field named *limit*.
 
         :param what: begins the error; ``{}`` in it stands for the value, so that nothing is
             written where nothing is wrong.
-        :raises LimitExceeded: it is larger; the error names the field to raise.
+        :raises LimitExceeded: it is larger.
 
         Source: S-19.
         """
-        allowed: int = getattr(self, limit)
-        if value > allowed:
-            told = what.replace("{}", str(value))
-            raise LimitExceeded(
-                f"{told}, but Limits.{limit} allows {allowed}; raise that field if the peer is "
-                "known to send so much.",
-                limit=limit,
-                value=value,
-            )
+        if value > getattr(self, limit):
+            self.refuse(limit, value, what=what)
+
+    def refuse(self, limit: str, value: int, *, what: str) -> NoReturn:
+        """Refuse a *value* that has been compared already, as it is in loops over elements.
+
+        :param what: as in :meth:`check`.
+        :raises LimitExceeded: always; the error names the field to raise.
+
+        Source: S-19.
+        """
+        told = what.replace("{}", str(value))
+        raise LimitExceeded(
+            f"{told}, but Limits.{limit} allows {getattr(self, limit)}; raise that field if the "
+            "peer is known to send so much.",
+            limit=limit,
+            value=value,
+        )
 
 
 DEFAULT_LIMITS = Limits()

@@ -225,7 +225,8 @@ def check_name_size(octets: bytes, limits: Limits) -> None:
 
     Source: S-19.
     """
-    limits.check("name_size", len(octets), what="A name has {} bytes")
+    if len(octets) > limits.name_size:
+        limits.refuse("name_size", len(octets), what="A name has {} bytes")
 
 
 def _members(octets: bytes, limits: Limits | None = None) -> tuple[tuple[_Member, ...], ...]:
@@ -261,8 +262,8 @@ def _read_rdns(reader: der.Reader, limits: Limits | None) -> tuple[tuple[_Member
             rdn.append((pair.read_oid(), *_read_value(pair)))
             pair.finish()
             count += 1
-            if limits is not None:
-                limits.check("name_attributes", count, what="A name has {} attributes")
+            if limits is not None and count > limits.name_attributes:
+                limits.refuse("name_attributes", count, what="A name has {} attributes")
         rdns.append(tuple(rdn))
     return tuple(rdns)
 

@@ -247,6 +247,8 @@ def encode_signed(signed: Signed) -> bytes:
 # ---------------------------------------------------------------------- self-signed certificates
 
 _VERSION_3 = der.explicit(0, der.integer(2))
+_SIGNS = extensions.key_usage((KeyUsage.DIGITAL_SIGNATURE,))
+_SIGNS_AND_DECRYPTS = extensions.key_usage((KeyUsage.DIGITAL_SIGNATURE, KeyUsage.KEY_ENCIPHERMENT))
 _PLACEHOLDER = {"common_name": "SCEP requester"}
 
 
@@ -285,9 +287,6 @@ def self_signed_identity(
     begin, end = _validity(not_before, lifetime)
     chosen = provider or default_provider()
     name = build_name(_PLACEHOLDER) if csr.subject.is_empty else csr.subject
-    usages = [KeyUsage.DIGITAL_SIGNATURE]
-    if key.key_encryption_algorithms:
-        usages.append(KeyUsage.KEY_ENCIPHERMENT)
     certificate = build_certificate(
         issuer=name,
         subject=name,
@@ -296,7 +295,7 @@ def self_signed_identity(
         not_before=begin,
         not_after=end,
         items=(
-            extensions.key_usage(usages),
+            _SIGNS_AND_DECRYPTS if key.key_encryption_algorithms else _SIGNS,
             extensions.subject_key_identifier(key_identifier_of(key.public_key)),
         ),
         key=key,
@@ -468,7 +467,8 @@ def _read_attributes(reader: der.Reader, limits: Limits) -> dict[str, bytes]:
         members = attribute.enter(der.SET, "a SET")
         attribute.finish()
         count += 1
-        limits.check("attributes", count, what="The request has {} attributes")
+        if count > limits.attributes:
+            limits.refuse("attributes", count, what="The request has {} attributes")
         name = _ATTRIBUTES.get(oid)
         if name is None:
             continue

@@ -445,13 +445,15 @@ def _read_attributes(verified: VerifiedSignedData, limits: Limits) -> VerifiedMe
 
 def _read_transaction_id(value: bytes, limits: Limits) -> str:
     text = _read_text(value, "transactionID")
-    size = len(der.Reader(value).read_contents(value[0]))
-    if size == 0:
+    if not text:
         raise MessageError(
             "The transactionID is empty, so nothing says which transaction is meant.",
             reference="RFC 8894 section 3.2.1.1",
         )
-    limits.check("transaction_id_size", size, what="The transactionID has {} bytes")
+    if len(value) > limits.transaction_id_size:
+        # With tag and length it is; without them it may not be.
+        size = len(der.Reader(value).read_contents(value[0]))
+        limits.check("transaction_id_size", size, what="The transactionID has {} bytes")
     return text
 
 
@@ -545,5 +547,5 @@ def _read_nonce(attributes: SignedAttributes, oid: str, limits: Limits) -> bytes
             f"The attribute {name} is not a non-empty OCTET STRING.",
             reference="RFC 8894 section 3.2.1.5",
         )
-    limits.check("nonce_size", len(nonce), what=f"The {name} has {len(nonce)} bytes")
+    limits.check("nonce_size", len(nonce), what=f"The {name} has {{}} bytes")
     return nonce

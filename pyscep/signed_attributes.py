@@ -92,7 +92,8 @@ def parse_attributes(contents: bytes, limits: Limits) -> SignedAttributes:
         if oid in found:
             _refuse_duplicate(oid, 2)
         found[oid] = tuple(values)
-        limits.check("attributes", len(found), what="There are {} signed attributes")
+        if len(found) > limits.attributes:
+            limits.refuse("attributes", len(found), what="There are {} signed attributes")
     return SignedAttributes(values=tuple(found.items()))
 
 

@@ -21,13 +21,13 @@ WORKS: dict[str, Callable[[Material], Callable[[], object]]] = {
     "enrolment": lambda material: material.enrol,
 }
 CALLS = {
-    "PKCSReq": 650,
+    "PKCSReq": 640,
     "message only": 330,
     "RenewalReq": 330,
     "CertPoll": 340,
-    "CertRep read": 990,
-    "CertRep built": 510,
-    "enrolment": 3250,
+    "CertRep read": 930,
+    "CertRep built": 500,
+    "enrolment": 3150,
 }
 OPERATIONS = {
     "PKCSReq": {"sign": 3, "encrypt": 1},
