@@ -86,7 +86,7 @@ Recipient = Union[KeyTransRecipient, PasswordRecipient, OtherRecipient]
 """Any RecipientInfo."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EnvelopedData:
     """A parsed envelope; make it with :func:`parse_enveloped_data`.
 
