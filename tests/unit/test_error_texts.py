@@ -619,8 +619,8 @@ SIGNED: Table = {
     "no signature algorithm": (
         lambda: parse_signed_data(signer_info(4)),
         DecodeError(
-            "Tag 0x05 stands where the signature algorithm (0x30) is required (at byte 13).",
-            offset=13,
+            "Tag 0x05 stands where the signature algorithm (0x30) is required (at byte 17).",
+            offset=17,
         ),
     ),
     "an attribute with a name is missing": (
@@ -676,7 +676,7 @@ def signer_info(position: int) -> bytes:
     fields = [
         tlv.integer(1),
         tlv.implicit(0, b"id"),
-        tlv.seq(),
+        tlv.seq(tlv.oid("1.2.3")),
         tlv.explicit(0),
         tlv.seq(),
         tlv.octets(b""),
