@@ -137,6 +137,7 @@ def pem_blocks(octets: bytes, label: str) -> tuple[bytes, ...]:
 # ----------------------------------------------------------------------------------- algorithms
 
 _IDENTIFIERS_KEPT = 64
+_IDENTIFIER_SIZE = 1024
 _PSS_SCHEMES = {algorithm.digest: algorithm for algorithm in SignatureAlgorithm if algorithm.is_pss}
 
 
@@ -174,12 +175,17 @@ def signature_algorithm_identifier(algorithm: SignatureAlgorithm) -> bytes:
 def parse_signature_algorithm(octets: bytes) -> SignatureAlgorithm:
     """Read a DER AlgorithmIdentifier that names scheme and hash together.
 
-    :raises DecodeError: not an AlgorithmIdentifier.
+    :raises DecodeError: not an AlgorithmIdentifier, or one larger than any scheme needs.
     :raises WeakAlgorithm: it is forbidden.
     :raises UnsupportedError: it is unknown, or PSS with parameters that nobody uses.
 
     Source: RFC 4055 section 3.1; M-35, M-43, S-05.
     """
+    if len(octets) > _IDENTIFIER_SIZE:
+        raise DecodeError(
+            f"The identifier of a signature algorithm has {len(octets)} bytes; that of RSA-PSS, "
+            "the largest one, has less than 100."
+        )
     fields = der.Reader(octets).enter()
     oid = fields.read_oid()
     if oid != RSASSA_PSS_OID:

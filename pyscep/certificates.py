@@ -262,7 +262,7 @@ def _read_certificate(reader: der.Reader, octets: bytes, limits: Limits) -> Cert
     not_before, not_after = validity.read_time(), validity.read_time()
     validity.finish()
     subject = tbs.read_raw_of(der.SEQUENCE, "the subject")
-    public_key = tbs.read_raw_of(der.SEQUENCE, "the public key")
+    public_key = read_public_key(tbs, limits)
     for name in (issuer, subject):
         check_name_size(name, limits)
     for unique_id in (1, 2):
@@ -283,6 +283,19 @@ def _read_certificate(reader: der.Reader, octets: bytes, limits: Limits) -> Cert
         signed=signed,
         issuer_and_serial_number=der.sequence(issuer, serial),
     )
+
+
+def read_public_key(reader: der.Reader, limits: Limits) -> bytes:
+    """Return the DER SubjectPublicKeyInfo that comes next.
+
+    :raises DecodeError: something else comes next.
+    :raises LimitExceeded: it is larger than ``Limits.public_key_size``.
+
+    Source: RFC 5280 section 4.1.2.7; S-19.
+    """
+    public_key = reader.read_raw_of(der.SEQUENCE, "the public key")
+    limits.check("public_key_size", len(public_key), what="A public key has {} bytes")
+    return public_key
 
 
 # The same few keys come all the time: those of the CA, and one's own.

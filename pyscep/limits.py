@@ -35,6 +35,8 @@ class Limits:
     """Attributes in one distinguished name."""
     name_size: int = 4096
     """Bytes in one distinguished name; the time to compare two may grow with the square."""
+    public_key_size: int = 16 * 1024
+    """Bytes in one SubjectPublicKeyInfo; the last few are remembered, strangers' too."""
     transaction_id_size: int = 1024
     """Bytes in a transactionID."""
     nonce_size: int = 256

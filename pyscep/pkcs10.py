@@ -22,6 +22,7 @@ from pyscep.certificates import (
     Signed,
     key_identifier_of,
     key_type_of,
+    read_public_key,
     read_signed,
 )
 from pyscep.crypto import CryptoProvider, default_provider
@@ -426,7 +427,7 @@ def _read_csr(reader: der.Reader, octets: bytes, limits: Limits) -> Certificatio
     # The version means nothing: there is but one, and Apple's clients write 2 instead of 0.
     info.read_integer()
     subject = parse_name(info.read_raw_of(der.SEQUENCE, "the subject"), limits=limits)
-    public_key = info.read_raw_of(der.SEQUENCE, "the public key")
+    public_key = read_public_key(info, limits)
     # What is no SubjectPublicKeyInfo is refused here, and not where it is first used.
     key_type_of(public_key)
     attributes = info.enter_optional(der.context(0))

@@ -152,6 +152,16 @@ def test_parameters_null_or_absent(dotted: str, parameters: tuple[bytes, ...]) -
     assert parsed.oid == dotted
 
 
+@pytest.mark.conforms("S-19")
+def test_parameters_without_end() -> None:
+    """Identifiers that were read are remembered, so their size is bounded."""
+    fitting = tlv.algorithm(tlv.SHA256_WITH_RSA, tlv.octets(bytes(1000)))
+    assert asn1.parse_signature_algorithm(fitting) is SignatureAlgorithm.RSA_SHA256
+    endless = tlv.algorithm(tlv.SHA256_WITH_RSA, tlv.octets(bytes(1024)))
+    with pytest.raises(DecodeError, match=f"has {len(endless)} bytes"):
+        asn1.parse_signature_algorithm(endless)
+
+
 @pytest.mark.conforms("M-36")
 def test_digest_algorithm_identifiers_have_no_parameters() -> None:
     assert asn1.digest_algorithm_identifier(DigestAlgorithm.SHA256) == tlv.algorithm(tlv.SHA256)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from pyscep.algorithms import (
     KeyEncryptionAlgorithm,
 )
 from pyscep.ca import CaCertificates, parse_ca_certificates, parse_next_ca_certificates
+from pyscep.certificates import parse_certificate
 from pyscep.cms_enveloped import KeyTransRecipient, parse_enveloped_data
 from pyscep.cms_signed import parse_degenerate
 from pyscep.errors import LimitExceeded, SignatureInvalid, UntrustedCa, UsageError
@@ -21,9 +23,10 @@ from pyscep.extensions import ExtendedKeyUsage
 from pyscep.limits import Limits
 from pyscep.messages import CertRep, PKCSReq, PkiStatus
 from pyscep.pem import write_pem
+from pyscep.pkcs10 import parse_csr
 from pyscep.pki_message import encode_cert_rep, encode_request, parse_pki_message
 from pyscep.transaction import Transaction
-from tests.helpers import exchanges, keys
+from tests.helpers import exchanges, keys, responders
 from tests.helpers.message_factory import (
     Envelope,
     SignedMessage,
@@ -144,6 +147,18 @@ def test_into_the_names_of_signers_and_recipients() -> None:
     with pytest.raises(LimitExceeded) as recipient:
         parse_enveloped_data(octets, limits=limits).addressee([keys.ca()])
     assert (signer.value.limit, recipient.value.limit) == ("name_size", "name_size")
+
+
+@pytest.mark.conforms("S-19")
+@pytest.mark.parametrize("parse", [parse_certificate, parse_csr])
+def test_to_public_keys(parse: Callable[..., object]) -> None:
+    """The last few are remembered, so their sizes are bounded."""
+    octets = keys.ca().certificate.der if parse is parse_certificate else responders.csr().der
+    size = len(keys.ca().certificate.public_key)
+    parse(octets, limits=Limits(public_key_size=size))
+    with pytest.raises(LimitExceeded, match=f"A public key has {size} bytes") as caught:
+        parse(octets, limits=Limits(public_key_size=size - 1))
+    assert caught.value.limit == "public_key_size"
 
 
 @pytest.mark.conforms("S-19")
