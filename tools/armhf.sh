@@ -7,7 +7,8 @@
 # is in it, and nothing but packages of pure Python is installed, so what passes there depends
 # neither on the size of a machine word nor on anything compiled.
 #
-# Without PYTEST ARGUMENTS the unit tests and those of the traps run, which takes hours; some tests:
+# Without PYTEST ARGUMENTS the unit tests and those of traps and conformance run, for half an hour at
+# least; some tests:
 #
 #   sudo tools/armhf.sh /var/tmp/armhf tests/unit/test_der.py
 set -euo pipefail
@@ -19,8 +20,11 @@ cd "$tree"
 
 root=${1:?the folder to make a Debian in is missing}
 shift
-# The vectors are compared with those of cryptography, which is compiled.
-[ $# -gt 0 ] || set -- tests/unit tests/traps --ignore=tests/unit/test_vectors.py
+# The vectors are compared with those of cryptography, which is compiled; and pip has made the script
+# for the Python that runs pip.
+[ $# -gt 0 ] || set -- tests/unit tests/traps tests/conformance \
+    --ignore=tests/unit/test_vectors.py \
+    --deselect=tests/unit/cli/test_frame.py::test_module_and_script
 suite=bookworm
 # The tests' own requirements; all of them exist in pure Python.
 packages='asn1crypto oscrypto requests pytest pytest-timeout hypothesis'
