@@ -123,6 +123,9 @@ class Network:
     def _begin(self, current: Credentials | None, at: datetime, failures: int) -> Status:
         """Ask for a certificate: for a first one, or for one to follow *current*."""
         settings = self.settings
+        if current is None or current.certificate.subject != settings.subject:
+            # Refuses what is too long for most CAs, unless this one has issued it already.
+            pyscep.build_name(str(settings.subject))
         client = self._client(current)
         ca = self._authenticate(client, current, at)
         capabilities = client.get_ca_caps()

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pyscep
-from pyscep import extensions, schedule
+from pyscep import der, extensions, schedule
 from pyscep.ca import normalise_fingerprint
 from pyscep.crypto import CryptoProvider
+from pyscep.names import name_from_text
 
 T = TypeVar("T")
 
@@ -76,7 +77,7 @@ class NetworkSettings:
     @property
     def subject(self) -> pyscep.Name:
         """The subject to ask for."""
-        return pyscep.build_name({"common_name": self.common_name} if self.common_name else {})
+        return _subject(self.common_name)
 
     def authenticate(
         self,
@@ -260,7 +261,7 @@ def _read_network(name: str, table: _Table, folder: Path, names: dict[str, str])
     url = table.required("url")
     table.checked("url", lambda: pyscep.get_ca_cert(url))
     common_name = _read_name(table, "common_name", names)
-    table.checked("common_name", lambda: pyscep.build_name({"common_name": common_name or "-"}))
+    table.checked("common_name", lambda: _subject(common_name))
     signature = table.choice("signature_algorithm", DIGESTS, pyscep.DigestAlgorithm.SHA256)
     settings = NetworkSettings(
         name=name,
@@ -283,6 +284,13 @@ def _read_network(name: str, table: _Table, folder: Path, names: dict[str, str])
     )
     table.finish()
     return settings
+
+
+def _subject(common_name: str | None) -> pyscep.Name:
+    """Return the subject, however long: a CA that has issued such a one is asked for it again."""
+    if common_name is None:
+        return pyscep.build_name({})
+    return name_from_text(f"CN=#{der.utf8_string(common_name).hex()}")
 
 
 def _read_name(table: _Table, name: str, names: dict[str, str]) -> str | None:

@@ -25,7 +25,7 @@ from pyscep.extensions import (
     subject_alt_name,
 )
 from pyscep.keys import PrivateKey
-from pyscep.names import build_name
+from pyscep.names import Name, build_name, name_from_text
 from pyscep.pkcs10 import CertificationRequest, build_csr
 
 _USAGES = {usage.name.lower().replace("_", "-"): usage for usage in KeyUsage}
@@ -135,7 +135,7 @@ def describe_request(
     :raises UsageError: no name at all, or one that cannot be encoded; no challenge password.
     """
     extra = [*_template(arguments)]
-    subject = build_name(arguments.subject or ({} if existing is None else existing.subject))
+    subject = _subject(arguments.subject, existing)
     names = [parse_general_name(text) for text in arguments.san]
     if names:
         subject_alt_name(names, critical=False)  # refuses what cannot be encoded
@@ -153,6 +153,14 @@ def describe_request(
         extra_extensions=extra,
         digest_algorithm=DIGESTS[arguments.csr_digest],
     )
+
+
+def _subject(given: str | None, existing: Certificate | None) -> Name:
+    if existing is None:
+        return build_name(given or {})
+    # What the CA has issued already may be longer than what is let through otherwise.
+    is_other = given is not None and name_from_text(given) != existing.subject
+    return build_name(given or {}) if is_other else existing.subject
 
 
 def _template(arguments: argparse.Namespace) -> Iterable[Extension]:

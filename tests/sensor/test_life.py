@@ -12,6 +12,8 @@ import pytest
 import pyscep
 import sensor
 from pyscep.certificates import parse_certificate
+from pyscep.handlers import EnrolmentRequest, Issue
+from pyscep.names import name_from_text
 from pyscep.responder import Responder
 from pyscep.testing import EphemeralCa
 from pyscep.testing.faults import Fault
@@ -361,6 +363,42 @@ def test_what_the_ca_changed_is_told(world: World) -> None:
     message = world.restart().step().message
     assert "Its subject is CN=CN41KD2001, not CN=Lobby west as configured." in message
     assert "The configured alternative name lobby.example is not in it." in message
+
+
+@pytest.mark.conforms("W-13")
+def test_a_long_name_is_renewed_where_the_ca_has_issued_it(world: World, tmp_path: Path) -> None:
+    """Most CAs refuse more than 64 characters; a sensor of one that does not must go on."""
+    long = "sensör " * 10 + "1"
+    decide = world.handler.decide
+
+    def rename(request: EnrolmentRequest) -> Issue:
+        decision = decide(request)
+        assert isinstance(decision, Issue)
+        return replace(decision, subject=name_from_text(f"CN={long}"))
+
+    world.handler.decide = rename  # type: ignore[method-assign]
+    network = world.restart()
+    first = network.step()
+    table = sensors.network_table(
+        world.server.url,
+        common_name=f"text:{long}",
+        root_ca_fingerprint=world.responder.authority.published[-1].sha256_fingerprint,
+    )
+    world.settings = sensors.settings_for(tmp_path, table)
+    assert certificate_of(network).subject == world.settings.networks[0].subject
+    network = world.restart()
+    assert "as configured" not in network.step().message
+    renewed = step_at_next(network, world.clock, first)
+    assert renewed.state is State.ACTIVE
+    assert world.handler.seen[-1].csr.subject == certificate_of(network).subject
+    assert world.handler.seen[-1].message_type is pyscep.MessageType.RENEWAL_REQ
+    # A first certificate of that name is not even asked for.
+    network.store.enrol_again()
+    asked = len(world.server.log)
+    refused = world.restart().step()
+    assert refused.state is State.ENROLMENT_FAILED
+    assert "The attribute CN has 71 characters, but may have 64 at most" in refused.message
+    assert len(world.server.log) == asked
 
 
 @pytest.mark.conforms("C-27", "C-28", "W-14")

@@ -15,8 +15,8 @@ from pyscep.certificates import parse_certificate, parse_certificates
 from pyscep.cli.saved_request import SavedRequest
 from pyscep.crypto.oscrypto_provider import OscryptoProvider
 from pyscep.errors import DecodeError
-from pyscep.handlers import Issue, Refuse, static_challenge
-from pyscep.names import build_name
+from pyscep.handlers import EnrolmentRequest, Issue, Refuse, static_challenge
+from pyscep.names import build_name, name_from_text
 from pyscep.testing import EphemeralCa, Fault, MisbehavingServer
 from tests.helpers import keys
 from tests.unit.cli.conftest import CHALLENGE, Shell
@@ -650,6 +650,26 @@ def test_renew_with_other_names(
     new = parse_certificate(Path("new.pem").read_bytes())
     assert str(new.subject) == "CN=b"
     assert [name.value for name in new.subject_alt_names] == ["b.example"]
+
+
+def test_renew_with_a_long_name_that_the_certificate_has(
+    shell: Shell, renewal: list[str], server: MisbehavingServer
+) -> None:
+    long = f"CN={'b' * 65}"
+    refused = shell(*renewal, "--same-key", "--subject", long)
+    assert refused.code == 2
+    assert "has 65 characters, but may have 64 at most" in refused.err
+
+    class Renaming:
+        def decide(self, request: EnrolmentRequest) -> Issue:
+            return Issue(subject=name_from_text(long))
+
+    server.misbehaviour.responder = replace(server.responder, handler=Renaming())
+    assert shell(*renewal, "--same-key").code == 0
+    Path("new.pem").replace("cert.pem")
+    for more in ([], ["--subject", long], ["--subject", long.replace("CN", "cn")]):
+        assert shell(*renewal, "--same-key", *more).code == 0
+        Path("new.pem").unlink()
 
 
 @pytest.mark.parametrize(
