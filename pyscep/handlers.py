@@ -81,7 +81,7 @@ class Observer(Protocol):
         """
 
     def failed(self, reason: str) -> None:
-        """Hear that the CA could not issue it.
+        """Hear that the CA could not issue it; what this raises changes nothing about that.
 
         :param reason: the text of a ScepError, or the name of another error's class.
         """

@@ -42,6 +42,7 @@ from pyscep.handlers import (
     Defer,
     EnrolmentRequest,
     Issue,
+    Observer,
     Refuse,
     RequestHandler,
     SignerTrust,
@@ -228,9 +229,7 @@ class Registrar:
             if isinstance(error, ChallengeReused):
                 self.on_reuse(request)
             if isinstance(decision, Issue) and decision.observer is not None:
-                # Of an error that is not ours, nobody knows what its text would give away.
-                known = isinstance(error, ScepError)
-                decision.observer.failed(str(error) if known else type(error).__name__)
+                _tell_failed(decision.observer, error)
             raise
         if not record.confirmed and isinstance(decision, Issue) and _is_same(request, record):
             record = self._confirm(record, decision)
@@ -456,6 +455,16 @@ class Registrar:
             revoked=self.store.revoked(issuer),
             at=self.now(),
         )
+
+
+def _tell_failed(observer: Observer, error: Exception) -> None:
+    # Of an error that is not ours, nobody knows what its text would give away.
+    reason = str(error) if isinstance(error, ScepError) else type(error).__name__
+    try:
+        observer.failed(reason)
+    except Exception as untold:
+        # The client's answer, and the operator's log, are about what went wrong first.
+        raise error from untold
 
 
 def _is_same(request: EnrolmentRequest, record: Record) -> bool:

@@ -14,7 +14,14 @@ import pytest
 
 from pyscep.begin import pkcs_req, renewal_req
 from pyscep.certificates import Certificate
-from pyscep.errors import HttpError, ScepError, StoreError, TransportError, UsageError
+from pyscep.errors import (
+    HttpError,
+    ScepError,
+    StoreError,
+    TransportError,
+    UsageError,
+    WeakAlgorithm,
+)
 from pyscep.exchange import Exchange
 from pyscep.handlers import ApprovalHandler, Defer, EnrolmentRequest, Issue, Refuse, SignerTrust
 from pyscep.http import HttpRequest
@@ -329,6 +336,32 @@ class TestWhenTheCallersObjectsFail:
         if status == 200:
             refused(responder, exchange)
         assert isinstance(send(whole, exchange), Success)
+
+    @pytest.mark.parametrize(
+        ("error", "status"),
+        [(StoreError("Its own store."), 503), (WeakAlgorithm("Weak.", algorithm="MD5"), 200)],
+        ids=lambda value: type(value).__name__,
+    )
+    def test_an_observer_that_cannot_be_told_changes_no_answer(
+        self, store: Store, error: ScepError, status: int
+    ) -> None:
+        class Away(Told):
+            def failed(self, reason: str) -> None:
+                raise TransportError(f"Away: {reason}", url="http://intune.example")
+
+        whole = new_responder(store=store, handler=Deciding(Issue(observer=Away())))
+        exchange = begin(whole)
+        responder = replace(whole, authority=self.broken(error))
+        assert self.post(responder, exchange) == status
+        if status == 200:
+            reply = send(responder, exchange)
+            assert isinstance(reply, Failure)
+            assert reply.fail_info is FailInfo.BAD_ALG
+        outside = OSError("no token")
+        with pytest.raises(OSError, match="no token") as caught:
+            self.post(replace(whole, authority=self.broken(outside)), exchange)
+        assert caught.value is outside
+        assert str(caught.value.__cause__) == "Away: OSError"
 
     @pytest.mark.parametrize("error", OUTSIDE, ids=lambda error: type(error).__name__)
     def test_approving_raises_it_too(self, store: Store, error: Exception) -> None:
