@@ -97,7 +97,7 @@ class Pool(NamedTuple):
                     room[certificate] = left
                     further[certificate] = None
             latest = list(further)
-        _refuse_too_low({c: issuer for c, issuer in too_low.items() if c not in room})
+        _refuse_too_low({c: by for c, by in too_low.items() if not _is_another_of(c, room)})
         return tuple(room)
 
 
@@ -132,6 +132,15 @@ def _room_below(room: int, certificate: Certificate) -> int:
     if not _may_issue(certificate):
         return 0
     return _least(room if certificate.is_self_issued else room - 1, certificate)
+
+
+def _is_another_of(certificate: Certificate, trusted: Iterable[Certificate]) -> bool:
+    """Say whether the same CA is trusted by another certificate, which has room enough."""
+    return any(
+        c.public_key == certificate.public_key and c.subject == certificate.subject
+        for c in trusted
+        if _may_issue(c)
+    )
 
 
 def _refuse_too_low(too_low: Mapping[Certificate, Certificate]) -> None:

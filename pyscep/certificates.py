@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 from typing import Any
 
 from pyscep import asn1, der, extensions
@@ -433,43 +433,49 @@ def build_chain(
     """
     candidates = tuple(dict.fromkeys(pool))
     # All paths at once, level by level, as of several issuers (renewed, cross-signed) perhaps one
-    # only leads to a root. Each certificate is met once, so no pool costs more than its square.
-    level: list[tuple[Certificate, ...]] = [(certificate,)]
-    met = {certificate}
+    # only leads to a root. A certificate is met again only where fewer CAs stand below it, so that
+    # its issuers may allow this way though not the one before; each pair is looked at once, so no
+    # pool costs more than its square.
+    level: list[tuple[tuple[Certificate, ...], int]] = [((certificate,), 0)]
+    met = {certificate: 0}
+    is_issued = cache(partial(is_issued_by, provider=provider))
     dead_ends: list[tuple[int, Chain]] = []
     while level:
-        above: list[tuple[Certificate, ...]] = []
-        for links in level:
+        above: list[tuple[tuple[Certificate, ...], int]] = []
+        for links, lower in level:
             last = links[-1]
             if at is not None and not last.is_valid_at(at):
                 problem = _validity_problem(last, at)
                 dead_ends.append((len(links) - 1, _chain(links, None, problem)))
                 continue
-            if is_issued_by(last, last, provider=provider):
+            if is_issued(last, last):
                 return _chain(links, None, None)
+            below = lower + ((issues or last is not certificate) and _counts(last))
             issuers = [
-                c for c in candidates if c not in met and is_issued_by(last, c, provider=provider)
+                c for c in candidates if below < met.get(c, below + 1) and is_issued(last, c)
             ]
-            counted = links if issues else links[1:]
-            fit = [c for c in issuers if has_room_above(c, counted)]
+            fit = [c for c in issuers if c.path_length is None or below <= c.path_length]
             if not fit or len(links) >= limits.chain_length:
                 dead_ends.append((len(links), _open_end(links, issuers, fit, limits)))
                 continue
-            met.update(fit)
-            above += [(*links, issuer) for issuer in fit]
+            met.update(dict.fromkeys(fit, below))
+            above += [((*links, issuer), below) for issuer in fit]
         level = above
     return max(dead_ends, key=lambda dead_end: dead_end[0])[1]
 
 
-def has_room_above(issuer: Certificate, below: Iterable[Certificate]) -> bool:
-    """Say whether the pathLenConstraint of *issuer* allows the CAs *below* it, all of them.
+def _counts(certificate: Certificate) -> bool:
+    """Say whether a CA's certificate is one of those that a pathLenConstraint above it counts.
 
-    A CA's certificate for its own next key, which is self-issued, does not count.
+    One for its own next key, which is self-issued, is not.
 
     Source: RFC 5280 section 4.2.1.9; G-14.
     """
-    allowed = issuer.path_length
-    return allowed is None or sum(not c.is_self_issued for c in below) <= allowed
+    try:
+        return not certificate.is_self_issued
+    except DecodeError:
+        # A name that is none is the same as nothing but itself.
+        return True
 
 
 def _chain(links: Sequence[Certificate], missing: Name | None, problem: str | None) -> Chain:

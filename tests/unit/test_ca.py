@@ -582,6 +582,26 @@ def test_path_length_is_kept_by_the_longer_of_two_ways() -> None:
         assert trusted.chain.is_complete
 
 
+@pytest.mark.conforms("G-14")
+def test_path_length_is_broken_by_one_of_two_certificates_of_the_ca() -> None:
+    """Cross-certified below a CA without room for it, which is nothing that it has to be."""
+    root, *_ = line(None)
+    strict = constrained("CN=Strict", 0, number=1, issuer=root)
+    cross = constrained("CN=Low", None, number=2, issuer=strict)
+    low = constrained("CN=Low", None, number=2, issuer=root)
+    ra = certify("CN=RA", key=keys.rsa(6), issuer=low, purposes=[REQUEST_AGENT])
+    for order in itertools.permutations((root, strict, low, cross, ra)):
+        trusted = trust(*order, root=root)
+        assert trusted.issuer == low.certificate
+        assert trusted.recipient == ra.certificate
+        assert trusted.chain.certificates == (low.certificate, root.certificate)
+        assert cross.certificate not in trusted.certificates
+    # An end entity with that name and key is not that CA.
+    holder = certify("CN=Low", key=keys.rsa(2), issuer=root, purposes=[REQUEST_AGENT])
+    with pytest.raises(UntrustedCa, match="pathLenConstraint"):
+        trust(root, strict, cross, holder, root=root)
+
+
 @pytest.mark.conforms("G-14", "N-07")
 def test_path_length_does_not_count_a_cas_next_key() -> None:
     root, *_ = line(0)

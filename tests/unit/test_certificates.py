@@ -613,6 +613,42 @@ def test_a_path_length_does_not_count_a_cas_next_key() -> None:
     assert chain_of(leaf, rolled, root).is_complete
 
 
+@pytest.mark.conforms("G-14", "N-07", "S-19")
+def test_a_way_with_fewer_cas_is_found_whatever_is_met_first() -> None:
+    """Leaf ← N ← M ← X ← Root(2) is one too many, Leaf ← N ← N's key before ← X ← Root is not."""
+    old, middle, above = keys.ec(5), keys.ec(6), keys.ec(7)
+    root = constrained("Root", "Root", 2, key=ROOT_KEY, by=ROOT_KEY)
+    pool = (
+        issued("N", "M", key=SUB_KEY, by=middle),
+        issued("M", "X", key=middle, by=above),
+        issued("N", "N", key=SUB_KEY, by=old),
+        issued("N", "X", key=old, by=above),
+        issued("X", "Root", key=above, by=ROOT_KEY),
+        root,
+    )
+    leaf = issued("Leaf", "N", key=LEAF_KEY, by=SUB_KEY, ca=False)
+    for order in itertools.permutations(pool[:4]):
+        chain = chain_of(leaf, *order, *pool[4:])
+        assert chain.certificates == (leaf, *pool[2:])
+        assert chain.is_complete
+
+
+def test_a_malformed_name_in_a_chain_breaks_nothing() -> None:
+    wrong = tlv.seq(tlv.seq())
+    limit = tlv.extension("2.5.29.19", tlv.seq(tlv.boolean(), tlv.integer(1)))
+    octets = tlv.certificate(
+        SUB_KEY,
+        subject=wrong,
+        issuer=tlv.name("Root"),
+        issuer_key=ROOT_KEY,
+        extensions=(limit,),
+    )
+    above = parse_certificate(octets)
+    low = made("Low", LOW_KEY, issuer=wrong, issuer_key=SUB_KEY)
+    chain = build_chain(low, (above, ROOT), at=None, issues=True, provider=PROVIDER)
+    assert chain.certificates == (low, above, ROOT)
+
+
 def test_a_malformed_name_at_the_end_of_a_chain_breaks_nothing() -> None:
     """Whether it is self-issued cannot be said, and need not be."""
     root = constrained("Root", "Root", 0, key=ROOT_KEY, by=ROOT_KEY)
