@@ -40,6 +40,7 @@ SEQUENCE = 0x30
 SET = 0x31
 
 _OIDS_KEPT = 256
+_OID_SIZE = 64
 
 CONSTRUCTED = 0x20
 CONTEXT = 0x80
@@ -427,7 +428,8 @@ class Reader:
     def read_oid(self) -> str:
         """Read an OBJECT IDENTIFIER in dotted form."""
         start, end = self._next(OID, "an OBJECT IDENTIFIER")
-        dotted = _decode_oid(self._octets[start:end])
+        # What is longer is not even remembered to be none, as messages may be full of it.
+        dotted = _decode_oid(self._octets[start:end]) if end - start <= _OID_SIZE else None
         if dotted is None:
             self.fail("An OBJECT IDENTIFIER is malformed")
         return dotted
@@ -514,7 +516,7 @@ class Reader:
 
 @lru_cache(maxsize=_OIDS_KEPT)
 def _decode_oid(contents: bytes) -> str | None:
-    if not contents or contents[-1] & 0x80 or len(contents) > 64:
+    if not contents or contents[-1] & 0x80:
         return None
     arcs: list[int] = []
     value = 0

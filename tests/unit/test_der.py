@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
@@ -468,3 +469,22 @@ def test_an_implicit_octet_string_has_octet_strings_in_it(field: bytes) -> None:
 def test_every_error_is_an_error_of_ours() -> None:
     assert issubclass(der.NotDer, DecodeError)
     assert issubclass(DecodeError, ScepError)
+
+
+@pytest.mark.conforms("S-19")
+def test_no_long_identifier_is_kept() -> None:
+    """A stranger's messages, full of one each, would stay in memory after they are refused."""
+    size = 100_000
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(40):
+            octets = tlv.tlv(der.OID, b"\x2a", bytes(size), bytes((number,)))
+            with pytest.raises(DecodeError, match="OBJECT IDENTIFIER is malformed"):
+                der.Reader(octets).read_oid()
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 10 * size
+    longest = tlv.tlv(der.OID, b"\x2a", bytes(63))
+    assert der.Reader(longest).read_oid() == f"1.2{'.0' * 63}"
