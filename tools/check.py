@@ -161,6 +161,9 @@ def main() -> int:
         line, *counts = summary_of(name, environment)
         totals = [total + count for total, count in zip(totals, counts, strict=True)]
         print(line)
+    if status and not totals[1]:
+        print(f"{'tox':<14} FAILED: it ended with status {status}, for a reason that stands above")
+        totals[1] = 1
     passed, failed, skipped = totals
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return status or int(failed > 0)
