@@ -161,6 +161,39 @@ class PycaPrivateKey:
         )
 
 
+class RepeatableEcKey(PycaPrivateKey):
+    """An EC key whose signatures of the same data are the same, for test vectors.
+
+    :param key: has to be an EC key.
+    :raises UnsupportedError: cryptography uses an OpenSSL before 3.2.
+
+    Source: RFC 6979.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, key: PycaPrivateKey) -> None:
+        super().__init__(key._key)  # noqa: SLF001  # of this module
+        try:
+            ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
+        except UnsupportedAlgorithm as error:
+            raise UnsupportedError(
+                "The OpenSSL of cryptography makes no repeatable ECDSA signatures; use one of 3.2 "
+                "or later, as comes with cryptography's wheels.",
+                algorithm="repeatable ECDSA",
+                provider=PycaProvider.name,
+            ) from error
+
+    def sign(self, data: bytes, algorithm: SignatureAlgorithm) -> bytes:
+        """Sign *data*.
+
+        :raises KeyCapabilityError: this key does not offer *algorithm*.
+        """
+        require_signing(self, algorithm)
+        key = cast("ec.EllipticCurvePrivateKey", self._key)
+        return key.sign(data, ec.ECDSA(_HASHES[algorithm.digest], deterministic_signing=True))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PycaProvider:
     """Cryptography by pyca/cryptography.

@@ -6,6 +6,8 @@ import functools
 
 import pytest
 
+pytest.importorskip("cryptography", reason="the extra [cryptography] is not installed")
+
 from pyscep.cms_enveloped import RecipientKind
 from pyscep.inspection import Inspection, Kind, Level, SignatureState, inspect
 from pyscep.inspection.message import MESSAGE_NAMES

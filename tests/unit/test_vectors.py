@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("cryptography", reason="the extra [cryptography] is not installed")
+
 from pyscep import http, http_server
 from pyscep.algorithms import ContentEncryptionAlgorithm, DigestAlgorithm, KeyEncryptionAlgorithm
 from pyscep.certificates import parse_certificate

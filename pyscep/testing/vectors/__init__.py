@@ -46,6 +46,7 @@ def build_vectors(
     :param seed: what all nonces, transactionIDs, serial numbers and content keys are drawn from.
     :param at: the moment at which they are read, with a time zone; certificates are dated by it.
     :raises UsageError: a moment without time zone.
+    :raises ProviderUnavailable: the extra ``[cryptography]`` is not installed.
     """
     chosen = provider or default_provider()
     parties = make_parties(seed, at, chosen)
@@ -83,6 +84,7 @@ def write_vectors(
 
     :param directory: has to be empty, so that no file of another set is left among these.
     :raises UsageError: it is not empty, or a moment without time zone.
+    :raises ProviderUnavailable: the extra ``[cryptography]`` is not installed.
     """
     root = Path(directory)
     if root.exists() and (not root.is_dir() or any(root.iterdir())):

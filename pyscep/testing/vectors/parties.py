@@ -16,6 +16,7 @@ from pyscep import extensions
 from pyscep.algorithms import DigestAlgorithm, KeyType
 from pyscep.certificates import Certificate, Identity, key_identifier_of, key_type_of
 from pyscep.crypto import CryptoProvider
+from pyscep.errors import ProviderUnavailable
 from pyscep.extensions import ExtendedKeyUsage, KeyUsage
 from pyscep.handlers import static_challenge
 from pyscep.keys import PrivateKey
@@ -25,7 +26,6 @@ from pyscep.pkcs10 import build_certificate, random_serial_number, signing_algor
 from pyscep.responder import Responder
 from pyscep.testing.ephemeral_ca import ALL_CA_USAGES, EphemeralCa
 from pyscep.testing.vectors.model import AuthorityCertificates
-from pyscep.testing.vectors.repeatable_ecdsa import load_repeatable_key
 from pyscep.testing.vectors.seeded import SeededProvider
 
 KEY_NAMES = (
@@ -195,10 +195,20 @@ class Parties:
 def _load_key(name: str, provider: CryptoProvider) -> PrivateKey:
     text = public_test_key(name)
     key = provider.load_private_key(text)
-    if key_type_of(key.public_key) is KeyType.EC:
-        # A provider's own ECDSA would be another signature each time.
-        return load_repeatable_key(text, key.public_key)
-    return key
+    # ECDSA draws a number for each signature, which a provider's key takes from nobody.
+    return _repeatable(text) if key_type_of(key.public_key) is KeyType.EC else key
+
+
+def _repeatable(text: bytes) -> PrivateKey:
+    try:
+        from pyscep.crypto import pyca_provider  # noqa: PLC0415  # an extra
+    except ImportError as error:
+        raise ProviderUnavailable(
+            f"Test vectors with EC keys need cryptography ({error}), whose ECDSA can be repeated; "
+            "install the extra [cryptography]."
+        ) from error
+    key = pyca_provider.PycaProvider().load_private_key(text)
+    return pyca_provider.RepeatableEcKey(key)
 
 
 def make_parties(seed: int, at: datetime, provider: CryptoProvider) -> Parties:
