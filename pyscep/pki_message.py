@@ -409,9 +409,8 @@ def parse_pki_message(octets: bytes, *, limits: Limits = DEFAULT_LIMITS) -> Unve
 
 _MESSAGE_TYPES = {str(message_type.value): message_type for message_type in MessageType}
 _PKI_STATUSES = {str(pki_status.value): pki_status for pki_status in PkiStatus}
-# The same as they are written here, and by nearly everybody.
-_WRITTEN_TYPES = {_number(message_type.value): message_type for message_type in MessageType}
-_WRITTEN_STATUSES = {_number(pki_status.value): pki_status for pki_status in PkiStatus}
+# Nearly all texts are one of these, and nearly everybody writes them as they are written here.
+_NUMBERS = {der.printable_string(text): text for text in (*_MESSAGE_TYPES, *_PKI_STATUSES)}
 
 
 def _read_attributes(verified: VerifiedSignedData, limits: Limits) -> VerifiedMessage:
@@ -451,18 +450,14 @@ def _read_transaction_id(value: bytes, limits: Limits) -> str:
             reference="RFC 8894 section 3.2.1.1",
         )
     if len(value) > limits.transaction_id_size:
-        # With tag and length it is; without them it may not be.
+        # The limit is for the text alone, without tag and length.
         size = len(der.Reader(value).read_contents(value[0]))
         limits.check("transaction_id_size", size, what="The transactionID has {} bytes")
     return text
 
 
 def _read_message_type(attributes: SignedAttributes) -> MessageType:
-    value = attributes.require(asn1.MESSAGE_TYPE)
-    written = _WRITTEN_TYPES.get(value)
-    if written is not None:
-        return written
-    text = _read_text(value, "messageType")
+    text = _read_text(attributes.require(asn1.MESSAGE_TYPE), "messageType")
     message_type = _MESSAGE_TYPES.get(text)
     if message_type is None:
         raise UnexpectedMessageType(
@@ -472,11 +467,7 @@ def _read_message_type(attributes: SignedAttributes) -> MessageType:
 
 
 def _read_pki_status(attributes: SignedAttributes) -> PkiStatus:
-    value = attributes.require(asn1.PKI_STATUS)
-    written = _WRITTEN_STATUSES.get(value)
-    if written is not None:
-        return written
-    text = _read_text(value, "pkiStatus")
+    text = _read_text(attributes.require(asn1.PKI_STATUS), "pkiStatus")
     pki_status = _PKI_STATUSES.get(text)
     if pki_status is None:
         raise MessageError(
@@ -524,6 +515,9 @@ def _read_hresult(attributes: SignedAttributes) -> int | None:
 
 def _read_text(value: bytes, name: str) -> str:
     """Read any string type (M-17); an INTEGER or a text beyond its alphabet is refused (M-15)."""
+    number = _NUMBERS.get(value)
+    if number is not None:
+        return number
     try:
         return der.read_der(value, der.Reader.read_text)
     except DecodeError:
