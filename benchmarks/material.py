@@ -217,3 +217,15 @@ def _issued(reply: object) -> Certificate:
 def degenerate_of(certificate: Certificate) -> bytes:
     """Return the content of a CertRep."""
     return degenerate([certificate.der])
+
+
+WORKS: dict[str, Callable[[Material], Callable[[], object]]] = {
+    "PKCSReq": lambda material: material.pkcs_req,
+    "message only": lambda material: material.repeated_pkcs_req,
+    "RenewalReq": lambda material: material.renewal_req,
+    "CertPoll": lambda material: material.cert_poll,
+    "CertRep read": lambda material: material.read_cert_rep,
+    "CertRep built": lambda material: material.build_cert_rep,
+    "enrolment": lambda material: material.enrol,
+}
+"""What is counted; for the message only, request and certificate have been made before."""

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks import counts
-from benchmarks.material import Material
+from benchmarks.material import WORKS, Material
 from benchmarks.measure import Samples, Turn, interleave, timed
 from benchmarks.others import Builders, Program, programs
 from benchmarks.raw import Floor
@@ -81,16 +81,16 @@ def _against_the_floor(samples: Samples) -> list[Row]:
 
 
 def _counts(material: Material) -> list[Row]:
-    works = (
-        ("PKCSReq", material.pkcs_req, 900),
-        ("message", material.repeated_pkcs_req, None),
-        ("CertRep read", material.read_cert_rep, 1200),
-    )
+    works = {name: work_of(material) for name, work_of in WORKS.items()}
     called = [
-        Row(what=f"function calls: {name}", value=counts.calls(work), at_most=goal)
-        for name, work, goal in works
+        Row(
+            what=f"function calls: {name}",
+            value=counts.calls(work),
+            at_most=counts.CALLS[name],
+        )
+        for name, work in works.items()
     ]
-    loaded = sum(counts.loads(work) for _, work, _ in works)
+    loaded = sum(map(counts.loads, works.values()))
     return [
         *called,
         Row(what="keys or certificates loaded again", value=loaded, at_most=0),

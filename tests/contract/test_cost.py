@@ -3,32 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from benchmarks import counts, footprint, smallest
-from benchmarks.material import Material
+from benchmarks.counts import CALLS
+from benchmarks.material import WORKS, Material
 
-WORKS: dict[str, Callable[[Material], Callable[[], object]]] = {
-    "PKCSReq": lambda material: material.pkcs_req,
-    "message only": lambda material: material.repeated_pkcs_req,
-    "RenewalReq": lambda material: material.renewal_req,
-    "CertPoll": lambda material: material.cert_poll,
-    "CertRep read": lambda material: material.read_cert_rep,
-    "CertRep built": lambda material: material.build_cert_rep,
-    "enrolment": lambda material: material.enrol,
-}
-CALLS = {
-    "PKCSReq": 640,
-    "message only": 330,
-    "RenewalReq": 330,
-    "CertPoll": 340,
-    "CertRep read": 930,
-    "CertRep built": 500,
-    "enrolment": 3150,
-}
 OPERATIONS = {
     "PKCSReq": {"sign": 3, "encrypt": 1},
     "message only": {"sign": 1, "encrypt": 1},
