@@ -129,7 +129,7 @@ def _room_below(room: int, certificate: Certificate) -> int:
 
     Source: RFC 5280 section 4.2.1.9.
     """
-    if not _may_issue(certificate):
+    if not certificate.may_issue:
         return 0
     return _least(room if certificate.is_self_issued else room - 1, certificate)
 
@@ -139,7 +139,7 @@ def _is_another_of(certificate: Certificate, trusted: Iterable[Certificate]) -> 
     return any(
         c.public_key == certificate.public_key and c.subject == certificate.subject
         for c in trusted
-        if _may_issue(c)
+        if c.may_issue
     )
 
 
@@ -162,8 +162,8 @@ def assign_roles(pool: Pool, *, waivers: Waivers, provider: CryptoProvider) -> R
     Source: RFC 8894 section 2.2; G-08, G-09, G-12, G-14, G-17, E-04, E-29.
     """
     trusted = pool.trusted(provider)
-    authorities = tuple(c for c in trusted if _may_issue(c))
-    registrars = tuple(c for c in trusted if not _may_issue(c))
+    authorities = tuple(c for c in trusted if c.may_issue)
+    registrars = tuple(c for c in trusted if not c.may_issue)
     _refuse_strangers(pool, trusted, registrars)
     _refuse_other_ca(pool, trusted)
     if not waivers.ra_may_be_any_end_entity:
@@ -206,11 +206,6 @@ def assign_roles(pool: Pool, *, waivers: Waivers, provider: CryptoProvider) -> R
     )
 
 
-def _may_issue(certificate: Certificate) -> bool:
-    """Whether it is a CA's; some RA certificates call themselves CA and lack keyCertSign."""
-    return certificate.is_ca and certificate.allows(KeyUsage.KEY_CERT_SIGN)
-
-
 def _fit_for(
     usage: KeyUsage, registrars: Iterable[Certificate], issuer: Certificate, waivers: Waivers
 ) -> tuple[Certificate, ...]:
@@ -224,7 +219,7 @@ def _refuse_strangers(
     pool: Pool, trusted: Sequence[Certificate], registrars: Sequence[Certificate]
 ) -> None:
     """Refuse a bag with an RA certificate that does not belong to the CA (G-14, G-17)."""
-    strangers = [c for c in pool.fetched if not _may_issue(c) and c not in trusted]
+    strangers = [c for c in pool.fetched if not c.may_issue and c not in trusted]
     expired = [c for c in strangers if pool.at is not None and not c.is_valid_at(pool.at)]
     if not strangers or (registrars and strangers == expired):
         # An outdated RA certificate beside a current one is only left over.

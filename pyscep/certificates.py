@@ -109,11 +109,19 @@ class Certificate:
 
     @property
     def is_ca(self) -> bool:
-        """Whether it may issue certificates: basicConstraints, or a self-issued one without any."""
+        """Whether it is a CA's: by basicConstraints, or self-issued and without extensions."""
         constraints = extensions.read_basic_constraints(self.extensions)
         return (
             self.is_self_issued and not self.extensions if constraints is None else constraints[0]
         )
+
+    @property
+    def may_issue(self) -> bool:
+        """Whether it may sign certificates: some RAs call themselves CA and lack keyCertSign.
+
+        Source: RFC 5280 section 6.1.4; G-10, G-14.
+        """
+        return self.is_ca and self.allows(KeyUsage.KEY_CERT_SIGN)
 
     @property
     def path_length(self) -> int | None:
@@ -361,7 +369,7 @@ def check_issued_by(
             expected=str(issuer.subject),
             actual=str(certificate.issuer),
         )
-    if not issuer.is_ca or not issuer.allows(KeyUsage.KEY_CERT_SIGN):
+    if not issuer.may_issue:
         raise UntrustedCa(
             f"{issuer.subject} issued a certificate, but its own certificate does not allow that; "
             "do not use this server.",

@@ -385,7 +385,7 @@ def about_ca_certificates(certificates: Sequence[Certificate], scene: Scene) -> 
 
     Source: RFC 8894 sections 2.1.2 and 4.2.1; G-07, G-11, G-13, G-17.
     """
-    authorities = [c for c in certificates if c.is_ca and c.allows(KeyUsage.KEY_CERT_SIGN)]
+    authorities = [c for c in certificates if c.may_issue]
     if not authorities:
         return
     registrars = [c for c in certificates if c not in authorities]
