@@ -24,14 +24,8 @@ from pyscep.capabilities import (
     HttpMethod,
     parse_capabilities,
 )
-from pyscep.certificates import (
-    Certificate,
-    Chain,
-    Identity,
-    build_chain,
-    parse_certificate,
-    parse_certificates,
-)
+from pyscep.certificates import Certificate, Identity, parse_certificate, parse_certificates
+from pyscep.chains import Chain, build_chain
 from pyscep.client import Client
 from pyscep.crypto import CryptoProvider, default_provider
 from pyscep.errors import (

@@ -14,7 +14,8 @@ from datetime import datetime
 
 from pyscep import asn1, der
 from pyscep.ca_roles import Pool, Waivers, assign_roles, unique
-from pyscep.certificates import Certificate, Chain, is_issued_by, parse_certificate
+from pyscep.certificates import Certificate, is_issued_by, parse_certificate
+from pyscep.chains import Chain
 from pyscep.cms_signed import VerifiedSignedData, parse_degenerate, parse_signed_data
 from pyscep.crypto import CryptoProvider, default_provider
 from pyscep.errors import DecodeError, ProtocolError, UntrustedCa, UsageError

@@ -14,7 +14,8 @@ from itertools import product
 from typing import NamedTuple
 
 from pyscep import extensions
-from pyscep.certificates import Certificate, Chain, build_chain, is_issued_by
+from pyscep.certificates import Certificate, is_issued_by
+from pyscep.chains import Chain, build_chain
 from pyscep.cms_enveloped import needs_password
 from pyscep.crypto import CryptoProvider
 from pyscep.errors import UntrustedCa

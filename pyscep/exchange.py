@@ -14,14 +14,8 @@ from dataclasses import dataclass, field, replace
 
 from pyscep.algorithms import ContentEncryptionAlgorithm, DigestAlgorithm
 from pyscep.ca import TrustedCa
-from pyscep.certificates import (
-    Certificate,
-    Chain,
-    Identity,
-    build_chain,
-    is_issued_by,
-    parse_certificate,
-)
+from pyscep.certificates import Certificate, Identity, is_issued_by, parse_certificate
+from pyscep.chains import Chain, build_chain
 from pyscep.cms_enveloped import STANDARD_CIPHERS
 from pyscep.cms_signed import CertificateBag
 from pyscep.crl import parse_crl

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
-from pyscep.certificates import Certificate, Chain, Identity
+from pyscep.certificates import Certificate, Identity
+from pyscep.chains import Chain
 from pyscep.client import Client
 from pyscep.crypto import CryptoProvider, default_provider
 from pyscep.errors import UntrustedCa

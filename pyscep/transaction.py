@@ -17,7 +17,8 @@ from pyscep.algorithms import (
     KeyEncryptionAlgorithm,
 )
 from pyscep.capabilities import Algorithms, HttpMethod
-from pyscep.certificates import Certificate, Chain
+from pyscep.certificates import Certificate
+from pyscep.chains import Chain
 from pyscep.crl import CertificateList
 from pyscep.errors import DecodeError, RequestPending, RequestRefused, WeakAlgorithm
 from pyscep.limits import DEFAULT_LIMITS, Limits

@@ -19,7 +19,8 @@ from pyscep.algorithms import ContentEncryptionAlgorithm
 from pyscep.begin import get_cert, get_crl, pkcs_req
 from pyscep.ca import parse_ca_certificates, parse_next_ca_certificates
 from pyscep.capabilities import ScepStandardPolicy, format_capabilities, parse_capabilities
-from pyscep.certificates import Certificate, Identity, build_chain, parse_certificate
+from pyscep.certificates import Certificate, Identity, parse_certificate
+from pyscep.chains import build_chain
 from pyscep.cms_enveloped import parse_enveloped_data
 from pyscep.cms_password import PasswordRecipient
 from pyscep.crl import parse_crl

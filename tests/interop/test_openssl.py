@@ -14,7 +14,8 @@ from pyscep.algorithms import (
     KeyEncryptionAlgorithm,
     SignatureAlgorithm,
 )
-from pyscep.certificates import Identity, build_chain, parse_certificate, parse_certificates
+from pyscep.certificates import Identity, parse_certificate, parse_certificates
+from pyscep.chains import build_chain
 from pyscep.cms_enveloped import OtherRecipient, RecipientKind, envelop, parse_enveloped_data
 from pyscep.cms_signed import (
     VerifiedSignedData,

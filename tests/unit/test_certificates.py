@@ -1,4 +1,4 @@
-"""pyscep.certificates: one certificate, one link, and chains out of any pool."""
+"""pyscep.certificates and pyscep.chains: one certificate, one link, chains out of any pool."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from pyscep import asn1
 from pyscep.algorithms import KeyType
 from pyscep.certificates import (
     Certificate,
-    Chain,
     Identity,
-    build_chain,
     check_issued_by,
     is_issued_by,
     key_identifier_of,
@@ -25,6 +23,7 @@ from pyscep.certificates import (
     parse_certificates,
     rsa_bits_of,
 )
+from pyscep.chains import Chain, build_chain
 from pyscep.crypto import CryptoProvider
 from pyscep.errors import (
     DecodeError,

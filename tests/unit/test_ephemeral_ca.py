@@ -12,7 +12,8 @@ from pyscep.algorithms import DigestAlgorithm, KeyType
 from pyscep.begin import pkcs_req
 from pyscep.ca import CaCertificates, TrustedCa
 from pyscep.capabilities import Algorithms
-from pyscep.certificates import Certificate, build_chain
+from pyscep.certificates import Certificate
+from pyscep.chains import build_chain
 from pyscep.crl import parse_crl
 from pyscep.errors import UntrustedCa, UsageError
 from pyscep.extensions import KeyUsage
