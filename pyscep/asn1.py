@@ -1,4 +1,4 @@
-"""The OIDs of SCEP and of what it carries, and the one door to asn1crypto.
+"""The OIDs of SCEP, the small structures that several modules share, and one door to asn1crypto.
 
 asn1crypto reads leniently and lazily; :func:`load` makes it strict and eager, so that a malformed
 structure is refused where it arrives and not where it is first looked at. Its classes are never
@@ -208,15 +208,6 @@ def _read_pss_parameters(fields: der.Reader) -> SignatureAlgorithm:
     return scheme
 
 
-def attribute(oid: str, value: bytes) -> bytes:
-    """Return the DER Attribute with one value.
-
-    Source: RFC 5652 section 5.3; RFC 2986 section 4.1.
-    """
-    # Attribute ::= SEQUENCE { type OBJECT IDENTIFIER, values SET OF ANY }
-    return der.sequence(der.oid(oid), der.encode(der.SET, value))
-
-
 def read_digest(reader: der.Reader) -> DigestAlgorithm:
     """Read the AlgorithmIdentifier of a digest.
 
@@ -241,3 +232,43 @@ def read_mask_generation(reader: der.Reader) -> DigestAlgorithm:
     if oid != MGF1_OID:
         refuse_oid(oid, "mask generation")
     return read_digest(fields)
+
+
+# ---------------------------------------------------------------------------- parts of structures
+
+
+def attribute(oid: str, value: bytes) -> bytes:
+    """Return the DER Attribute with one value.
+
+    Source: RFC 5652 section 5.3; RFC 2986 section 4.1.
+    """
+    # Attribute ::= SEQUENCE { type OBJECT IDENTIFIER, values SET OF ANY }
+    return der.sequence(der.oid(oid), der.encode(der.SET, value))
+
+
+def content_info(content_type: str, content: bytes) -> bytes:
+    """Return the DER ContentInfo around a finished element.
+
+    Source: RFC 5652 section 3.
+    """
+    return der.sequence(der.oid(content_type), der.explicit(0, content))
+
+
+def enter_content_info(reader: der.Reader, content_type: str, name: str) -> der.Reader:
+    """Enter the SEQUENCE that a ContentInfo of that type consists of.
+
+    :param name: of the type, for the error.
+    :raises DecodeError: something else comes next, or the content is of another type.
+
+    Source: RFC 5652 section 3; M-01, E-01.
+    """
+    # ContentInfo ::= SEQUENCE { contentType, content [0] EXPLICIT ANY DEFINED BY contentType }
+    info = reader.enter()
+    found = info.read_oid()
+    if found != content_type:
+        info.fail(f"The content type {found} stands where {name} is required")
+    wrapper = info.enter(der.context(0), "the content")
+    info.finish()
+    content = wrapper.enter()
+    wrapper.finish()
+    return content

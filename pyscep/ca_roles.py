@@ -126,7 +126,8 @@ def _least(room: int, certificate: Certificate) -> int:
 def _room_below(room: int, certificate: Certificate) -> int:
     """Return how many CAs may stand below *certificate*, whose issuer has *room*; -1 for no way.
 
-    What does not issue needs no room, nor does a CA's certificate for its own next key.
+    What does not issue needs no room, nor does a CA's certificate for its own next key. This is for
+    who goes down from an anchor; :mod:`pyscep.chains` has the same for who goes up.
 
     Source: RFC 5280 section 4.2.1.9.
     """

@@ -324,7 +324,7 @@ def envelop(
         der.set_of((recipient_info,)),
         encrypted_content_info,
     )
-    return der.sequence(der.oid(asn1.ENVELOPED_DATA), der.explicit(0, enveloped_data))
+    return asn1.content_info(asn1.ENVELOPED_DATA, enveloped_data)
 
 
 def _key_trans_recipient_info(
@@ -377,14 +377,7 @@ def parse_enveloped_data(octets: bytes, *, limits: Limits = DEFAULT_LIMITS) -> E
 def _read_enveloped(reader: der.Reader, limits: Limits) -> EnvelopedData:
     # EnvelopedData ::= SEQUENCE { version, originatorInfo [0] IMPLICIT OPTIONAL,
     #   recipientInfos SET, encryptedContentInfo, unprotectedAttrs [1] IMPLICIT OPTIONAL }
-    info = reader.enter()
-    content_type = info.read_oid()
-    if content_type != asn1.ENVELOPED_DATA:
-        info.fail(f"The content type {content_type} stands where envelopedData is required")
-    wrapper = info.enter(der.context(0), "the content")
-    info.finish()
-    fields = wrapper.enter()
-    wrapper.finish()
+    fields = asn1.enter_content_info(reader, asn1.ENVELOPED_DATA, "envelopedData")
     fields.read_integer()
     fields.enter_optional(der.context(0))
     recipients = _read_recipients(fields.enter(der.SET, "the RecipientInfos"), limits)

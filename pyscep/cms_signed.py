@@ -258,7 +258,7 @@ def sign_data(
         der.octet_string(identity.key.sign(signed_attributes, algorithm)),
     )
     encapsulated = b"" if content is None else der.explicit(0, der.octet_string(content))
-    return _content_info(
+    return asn1.content_info(
         asn1.SIGNED_DATA,
         der.sequence(
             _VERSION_1,
@@ -279,7 +279,7 @@ def degenerate(certificates: Sequence[bytes], crls: Sequence[bytes] = ()) -> byt
     Source: RFC 8894 section 3.4; D-01, D-02, D-03, A-03.
     """
     crl_field = der.encode(der.context(1), b"".join(crls)) if crls else b""
-    return _content_info(
+    return asn1.content_info(
         asn1.SIGNED_DATA,
         der.sequence(
             _VERSION_1,
@@ -311,10 +311,6 @@ def _scheme_identifier(algorithm: SignatureAlgorithm) -> bytes:
 
 def _certificates_field(certificates: Sequence[bytes]) -> bytes:
     return der.encode(der.context(0), b"".join(certificates)) if certificates else b""
-
-
-def _content_info(content_type: str, content: bytes) -> bytes:
-    return der.sequence(der.oid(content_type), der.explicit(0, content))
 
 
 # ---------------------------------------------------------------------------------------- reading
@@ -375,17 +371,9 @@ class _Parts(NamedTuple):
 
 
 def _read_parts(reader: der.Reader, limits: Limits) -> _Parts:
-    # ContentInfo ::= SEQUENCE { contentType, content [0] EXPLICIT SignedData }
     # SignedData ::= SEQUENCE { version, digestAlgorithms SET, encapContentInfo,
     #   certificates [0] IMPLICIT OPTIONAL, crls [1] IMPLICIT OPTIONAL, signerInfos SET }
-    info = reader.enter()
-    content_type = info.read_oid()
-    if content_type != asn1.SIGNED_DATA:
-        info.fail(f"The content type {content_type} stands where signedData is required")
-    wrapper = info.enter(der.context(0), "the content")
-    info.finish()
-    signed_data = wrapper.enter()
-    wrapper.finish()
+    signed_data = asn1.enter_content_info(reader, asn1.SIGNED_DATA, "signedData")
     signed_data.read_integer()
     signed_data.read_raw_of(der.SET, "the digest algorithms")
     encapsulated = signed_data.enter()
