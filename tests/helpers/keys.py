@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timezone
 
 import pytest
 
 from pyscep import extensions
-from pyscep.algorithms import DigestAlgorithm
+from pyscep.algorithms import DigestAlgorithm, KeyEncryptionAlgorithm, SignatureAlgorithm
 from pyscep.certificates import Identity, key_identifier_of
 from pyscep.crypto import CryptoProvider, default_provider
 from pyscep.extensions import Extension, KeyUsage
 from pyscep.keys import PrivateKey
 from pyscep.names import NameLike, build_name
 from pyscep.pkcs10 import build_certificate, random_serial_number, signing_algorithm
+from tests.helpers import tlv
 
 START = datetime(2025, 1, 1, tzinfo=timezone.utc)
 NOW = datetime(2026, 6, 1, tzinfo=timezone.utc)
@@ -30,6 +32,24 @@ ENCRYPT = frozenset((KeyUsage.KEY_ENCIPHERMENT,))
 SIGN_AND_ENCRYPT = SIGN | ENCRYPT
 CERT_SIGN = frozenset((KeyUsage.KEY_CERT_SIGN, KeyUsage.CRL_SIGN))
 EVERYTHING = SIGN_AND_ENCRYPT | CERT_SIGN
+
+ED25519 = tlv.seq(tlv.algorithm("1.3.101.112"), tlv.bits(bytes(32)))
+"""A public key that is neither RSA nor EC."""
+
+
+@dataclass(frozen=True)
+class OddKey:
+    """A private key that can do nothing."""
+
+    public_key: bytes
+    signature_algorithms: frozenset[SignatureAlgorithm] = frozenset()
+    key_encryption_algorithms: frozenset[KeyEncryptionAlgorithm] = frozenset()
+
+    def sign(self, data: bytes, algorithm: SignatureAlgorithm) -> bytes:
+        raise NotImplementedError
+
+    def decrypt(self, ciphertext: bytes, algorithm: KeyEncryptionAlgorithm) -> bytes:
+        raise NotImplementedError
 
 
 @functools.cache

@@ -45,7 +45,6 @@ PROVIDER = keys.provider()
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = keys.ec()
 NAMES = ("subject", "issuer")
-ED25519 = tlv.seq(tlv.algorithm("1.3.101.112"), tlv.bits(bytes(32)))
 
 
 def made(subject: str = "A", key: PrivateKey = KEY, **parts: Any) -> Certificate:
@@ -253,9 +252,9 @@ def test_two_different_signature_algorithms() -> None:
 def test_kinds_of_keys() -> None:
     rsa, ec = keys.rsa().public_key, keys.ec().public_key
     assert (key_type_of(rsa), key_type_of(ec)) == (KeyType.RSA, KeyType.EC)
-    assert key_type_of(ED25519) is None
-    assert (rsa_bits_of(rsa), rsa_bits_of(ec), rsa_bits_of(ED25519)) == (2048, None, None)
-    assert made(public_key=ED25519).key_type is None
+    assert key_type_of(keys.ED25519) is None
+    assert (rsa_bits_of(rsa), rsa_bits_of(ec), rsa_bits_of(keys.ED25519)) == (2048, None, None)
+    assert made(public_key=keys.ED25519).key_type is None
     bits = tlv.parse(ec).at(1).contents[1:]
     assert key_identifier_of(ec) == hashlib.sha1(bits, usedforsecurity=False).digest()
 

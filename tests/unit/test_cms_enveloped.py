@@ -140,7 +140,7 @@ def test_single_des_is_never_written() -> None:
 @pytest.mark.conforms("E-06", "E-26")
 @pytest.mark.parametrize(
     "public_key",
-    [keys.ec().public_key, tlv.seq(tlv.algorithm("1.3.101.112"), tlv.bits(bytes(32)))],
+    [keys.ec().public_key, keys.ED25519],
     ids=["EC", "Ed25519"],
 )
 def test_nothing_is_written_to_a_key_that_cannot_decrypt(public_key: bytes) -> None:

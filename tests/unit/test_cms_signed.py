@@ -11,7 +11,6 @@ import pytest
 from pyscep import asn1
 from pyscep.algorithms import (
     DigestAlgorithm,
-    KeyEncryptionAlgorithm,
     KeyType,
     SignatureAlgorithm,
     signature_algorithm_for,
@@ -126,34 +125,15 @@ def test_no_content_is_left_out() -> None:
     assert verify(octets).content is None
 
 
-class OddKey:
-    """A key of another kind, or one that signs with nothing."""
-
-    signature_algorithms: frozenset[SignatureAlgorithm] = frozenset()
-    key_encryption_algorithms: frozenset[KeyEncryptionAlgorithm] = frozenset()
-
-    def __init__(self, public_key: bytes) -> None:
-        self.public_key = public_key
-
-    def sign(self, data: bytes, algorithm: SignatureAlgorithm) -> bytes:
-        raise NotImplementedError
-
-    def decrypt(self, ciphertext: bytes, algorithm: KeyEncryptionAlgorithm) -> bytes:
-        raise NotImplementedError
-
-
-ED25519 = tlv.seq(tlv.algorithm("1.3.101.112"), tlv.bits(bytes(32)))
-
-
 @pytest.mark.parametrize(
     ("public_key", "text", "argument"),
-    [(ED25519, "neither RSA nor EC", "identity"), (RSA.public_key, "cannot sign with", "key")],
+    [(keys.ED25519, "neither RSA nor EC", "identity"), (RSA.public_key, "cannot sign with", "key")],
 )
 def test_keys_that_cannot_sign(public_key: bytes, text: str, argument: str) -> None:
     certificate = parse_certificate(
         tlv.certificate(EC, subject=tlv.name("x"), public_key=public_key)
     )
-    odd = Identity(certificate=certificate, key=OddKey(public_key))
+    odd = Identity(certificate=certificate, key=keys.OddKey(public_key))
     with pytest.raises(KeyCapabilityError, match=text) as caught:
         sign_data(
             b"",

@@ -18,8 +18,6 @@ from pyscep import extensions
 from pyscep.algorithms import (
     ContentEncryptionAlgorithm,
     DigestAlgorithm,
-    KeyEncryptionAlgorithm,
-    SignatureAlgorithm,
 )
 from pyscep.ca import (
     CaCertificates,
@@ -418,24 +416,7 @@ EMPTY_BAG = tlv.parse(degenerate())
 PARTS = SignedDataParts(key=RSA, sid=tlv.issuer_and_serial(SIGNER.certificate.der))
 CONTENT_TYPE = tlv.attribute(tlv.CONTENT_TYPE, tlv.oid(tlv.DATA))
 DIGEST = tlv.attribute(tlv.MESSAGE_DIGEST, tlv.octets(hashlib.sha256(b"content").digest()))
-ED25519 = tlv.seq(tlv.algorithm("1.3.101.112"), tlv.bits(bytes(32)))
 PROTECTION = "1.2.840.113549.1.9.52"
-
-
-class OddKey:
-    """A key that can do nothing."""
-
-    signature_algorithms: frozenset[SignatureAlgorithm] = frozenset()
-    key_encryption_algorithms: frozenset[KeyEncryptionAlgorithm] = frozenset()
-
-    def __init__(self, public_key: bytes) -> None:
-        self.public_key = public_key
-
-    def sign(self, data: bytes, algorithm: SignatureAlgorithm) -> bytes:
-        raise NotImplementedError
-
-    def decrypt(self, ciphertext: bytes, algorithm: KeyEncryptionAlgorithm) -> bytes:
-        raise NotImplementedError
 
 
 def reading(parts: SignedDataParts, limits: Limits | None = None) -> object:
@@ -454,10 +435,10 @@ def checking(
 
 
 def sign_with_ed25519() -> object:
-    octets = tlv.certificate(EC, subject=tlv.name("x"), public_key=ED25519)
+    octets = tlv.certificate(EC, subject=tlv.name("x"), public_key=keys.ED25519)
     return sign_data(
         b"",
-        identity=Identity(certificate=parse_certificate(octets), key=OddKey(ED25519)),
+        identity=Identity(certificate=parse_certificate(octets), key=keys.OddKey(keys.ED25519)),
         digest_algorithm=DigestAlgorithm.SHA256,
         attributes=(),
         certificates=(),
@@ -730,7 +711,7 @@ ENVELOPED: Table = {
         lambda: parse_enveloped_data(
             replace(ENVELOPE, recipient=SIGNER.certificate).encode()
         ).decrypt(
-            [Identity(certificate=SIGNER.certificate, key=OddKey(SIGNER.key.public_key))],
+            [Identity(certificate=SIGNER.certificate, key=keys.OddKey(SIGNER.key.public_key))],
             provider=keys.provider(),
         ),
         UnsupportedError(

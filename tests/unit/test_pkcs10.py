@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -15,7 +15,6 @@ from asn1crypto import csr as asn1crypto_csr
 from pyscep import asn1, extensions
 from pyscep.algorithms import (
     DigestAlgorithm,
-    KeyEncryptionAlgorithm,
     KeyType,
     SignatureAlgorithm,
     signature_algorithm_for,
@@ -211,33 +210,15 @@ def test_requests_that_cannot_be_built(
     assert caught.value.argument == argument
 
 
-@dataclass(frozen=True)
-class OddKey:
-    """A key of another kind, or one that signs with nothing."""
-
-    public_key: bytes
-    signature_algorithms: frozenset[SignatureAlgorithm] = frozenset()
-    key_encryption_algorithms: frozenset[KeyEncryptionAlgorithm] = frozenset()
-
-    def sign(self, data: bytes, algorithm: SignatureAlgorithm) -> bytes:
-        raise NotImplementedError
-
-    def decrypt(self, ciphertext: bytes, algorithm: KeyEncryptionAlgorithm) -> bytes:
-        raise NotImplementedError
-
-
-ED25519 = tlv.seq(tlv.algorithm("1.3.101.112"), tlv.bits(bytes(32)))
-
-
 @pytest.mark.conforms("R-19")
 @pytest.mark.parametrize(
     ("key", "text"),
     [
-        (OddKey(ED25519), "neither RSA nor EC"),
-        (OddKey(RSA.public_key), "cannot sign with RSA_SHA256"),
+        (keys.OddKey(keys.ED25519), "neither RSA nor EC"),
+        (keys.OddKey(RSA.public_key), "cannot sign with RSA_SHA256"),
     ],
 )
-def test_keys_that_cannot_sign(key: OddKey, text: str) -> None:
+def test_keys_that_cannot_sign(key: keys.OddKey, text: str) -> None:
     with pytest.raises(KeyCapabilityError, match=text) as caught:
         simple(key=key)
     assert caught.value.argument == "key"
@@ -577,7 +558,7 @@ def test_self_signed_certificates_that_cannot_be_made(
 
 
 def test_a_self_signed_certificate_needs_a_key_that_signs_so() -> None:
-    key = OddKey(KEY.public_key)
+    key = keys.OddKey(KEY.public_key)
     with pytest.raises(KeyCapabilityError, match="cannot sign with ECDSA_SHA256"):
         self_signed_identity(simple(), key=key, not_before=NOW, lifetime=WEEK)
 
