@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from pyscep import extensions
 from pyscep.certificates import Certificate, is_issued_by
-from pyscep.chains import Chain, build_chain
+from pyscep.chains import Chain, build_chain, takes_room
 from pyscep.cms_enveloped import needs_password
 from pyscep.crypto import CryptoProvider
 from pyscep.errors import UntrustedCa
@@ -133,7 +133,7 @@ def _room_below(room: int, certificate: Certificate) -> int:
     """
     if not certificate.may_issue:
         return 0
-    return _least(room if certificate.is_self_issued else room - 1, certificate)
+    return _least(room - 1 if takes_room(certificate) else room, certificate)
 
 
 def _is_another_of(certificate: Certificate, trusted: Iterable[Certificate]) -> bool:

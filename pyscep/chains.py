@@ -77,7 +77,8 @@ def build_chain(
                 continue
             if is_issued(last, last):
                 return _chain(links, None, None)
-            below = lower + ((issues or last is not certificate) and _counts(last))
+            is_counted = (issues or last is not certificate) and takes_room(last)
+            below = lower + 1 if is_counted else lower
             issuers = [
                 c for c in candidates if below < met.get(c, below + 1) and is_issued(last, c)
             ]
@@ -91,7 +92,7 @@ def build_chain(
     return max(dead_ends, key=lambda dead_end: dead_end[0])[1]
 
 
-def _counts(certificate: Certificate) -> bool:
+def takes_room(certificate: Certificate) -> bool:
     """Say whether a CA's certificate is one of those that a pathLenConstraint above it counts.
 
     One for its own next key, which is self-issued, is not.
