@@ -596,10 +596,13 @@ def test_path_length_is_broken_by_one_of_two_certificates_of_the_ca() -> None:
         assert trusted.recipient == ra.certificate
         assert trusted.chain.certificates == (low.certificate, root.certificate)
         assert cross.certificate not in trusted.certificates
-    # An end entity with that name and key is not that CA.
+    # An end entity with that name and key is not that CA, nor is a CA with one of the two.
     holder = certify("CN=Low", key=keys.rsa(2), issuer=root, purposes=[REQUEST_AGENT])
-    with pytest.raises(UntrustedCa, match="pathLenConstraint"):
-        trust(root, strict, cross, holder, root=root)
+    namesake = constrained("CN=Low", None, number=3, issuer=root)
+    renamed = constrained("CN=Other", None, number=2, issuer=root)
+    for other in (holder, namesake, renamed):
+        with pytest.raises(UntrustedCa, match="pathLenConstraint"):
+            trust(root, strict, cross, other, root=root)
 
 
 @pytest.mark.conforms("G-14", "N-07")
