@@ -89,9 +89,11 @@ def main(dist: Path) -> int:
     environment = dist / "environment"
     venv.create(environment, with_pip=True)
     python = environment / "bin" / "python"
-    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel)
+    install = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    run(*install, wheel)
     run(python, "-I", "-c", USE)
     # It reads the package's own data files.
+    run(*install, f"{wheel}[cryptography]")
     run(python, "-I", "-m", "pyscep.testing.vectors", dist / "vectors")
 
     for complaint in complaints:
