@@ -177,10 +177,11 @@ class Material:
 
         return build
 
-    def enrol(self) -> Certificate:
+    def enrol(self, responder: Responder | None = None) -> Certificate:
         """Enrol as a whole, client and responder in one process."""
         csr = self.build_csr()
-        client = Client(URL, send=self.responder.handle, provider=self.provider)
+        send = (responder or self.responder).handle
+        client = Client(URL, send=send, provider=self.provider)
         reply = client.enrol(
             csr, identity=self.sign_self(csr), ca=self.trusted, algorithms=Algorithms()
         )
