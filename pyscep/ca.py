@@ -130,7 +130,10 @@ class CaCertificates:
                 )
             trusted: Sequence[Certificate] = tuple(anchors)
         else:
-            trusted = (_find_anchor(pool, sha256, sha1, anchor_may_be_intermediate, chosen),)
+            anchor = _find_anchor(
+                pool, sha256, sha1, chosen, may_be_intermediate=anchor_may_be_intermediate
+            )
+            trusted = (anchor,)
         return _trusted_ca(
             Pool(
                 fetched=self.certificates,
@@ -374,8 +377,9 @@ def _find_anchor(
     pool: Sequence[Certificate],
     sha256: str | bytes | None,
     sha1: str | bytes | None,
-    may_be_intermediate: bool,  # noqa: FBT001
     provider: CryptoProvider,
+    *,
+    may_be_intermediate: bool,
 ) -> Certificate:
     wanted256 = None if sha256 is None else normalise_fingerprint(sha256, size=32)
     wanted1 = None if sha1 is None else normalise_fingerprint(sha1, size=20)

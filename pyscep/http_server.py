@@ -68,7 +68,7 @@ def parse_request(
     if len(query) > 2 * limits.message_size:
         raise HttpError("The query is too long.", status=414)
     if request.method == HttpMethod.POST.value:
-        return _parse_post(request, query, limits, post_needs_operation)
+        return _parse_post(request, query, limits, needs_operation=post_needs_operation)
     if request.method != HttpMethod.GET.value:
         raise HttpError("The method is not one of SCEP.", status=405, allow="GET, POST")
     operation = _operation(query)
@@ -89,7 +89,8 @@ def _parse_post(
     request: HttpRequest,
     query: str,
     limits: Limits,
-    needs_operation: bool,  # noqa: FBT001
+    *,
+    needs_operation: bool,
 ) -> ScepRequest:
     operation = _operation(query)
     if operation is None and needs_operation:

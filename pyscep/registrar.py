@@ -32,6 +32,7 @@ from pyscep.errors import (
     DecryptionFailed,
     ScepError,
     SecurityError,
+    StoreError,
     TooManyPending,
     UnsupportedError,
     UsageError,
@@ -225,6 +226,7 @@ class Registrar:
             # What the operator could do about it is not for the client.
             text = "Too many requests wait for a decision already; try again later."
             return failure(FailInfo.BAD_REQUEST, text)
+        # Also of an error that is not ours, the observer hears that nothing was issued.
         except Exception as error:
             if isinstance(error, ChallengeReused):
                 self.on_reuse(request)
@@ -260,7 +262,11 @@ class Registrar:
         record = self.store.update(
             request.transaction_id, change, maximum_pending=self.maximum_pending
         )
-        assert record is not None  # noqa: S101  # change returns one where there is none
+        if record is None:
+            raise StoreError(
+                "The store has not kept the request; its update() has to return the record as it "
+                "then stands."
+            )
         return record
 
     def _issue(self, record: Record, csr: CertificationRequest, decision: Issue) -> Record:

@@ -233,7 +233,7 @@ class SqliteStore:
 
     def _get(self, transaction_id: str) -> Record | None:
         row = self._connection.execute(
-            f"SELECT {_COLUMNS} FROM transactions WHERE transaction_id = ?",  # noqa: S608
+            f"SELECT {_COLUMNS} FROM transactions WHERE transaction_id = ?",  # noqa: S608  # as above
             (transaction_id,),
         ).fetchone()
         return None if row is None else _to_record(row)
@@ -247,7 +247,7 @@ class SqliteStore:
         """See :meth:`pyscep.store.Store.issued_to`."""
         with self._exclusive():
             rows = self._connection.execute(
-                f"SELECT {_COLUMNS} FROM transactions "  # noqa: S608
+                f"SELECT {_COLUMNS} FROM transactions "  # noqa: S608  # as above
                 "WHERE status = 'issued' AND requester = ? AND confirmed ORDER BY updated DESC",
                 (requester,),
             ).fetchall()
@@ -257,7 +257,7 @@ class SqliteStore:
         """See :meth:`pyscep.store.Store.pending`."""
         with self._exclusive():
             rows = self._connection.execute(
-                f"SELECT {_COLUMNS} FROM transactions "  # noqa: S608
+                f"SELECT {_COLUMNS} FROM transactions "  # noqa: S608  # as above
                 "WHERE status = 'pending' ORDER BY updated"
             ).fetchall()
             return tuple(_to_record(row) for row in rows)
@@ -377,4 +377,4 @@ def _to_record(row: tuple[object, ...]) -> Record:
         values["status"] = RecordStatus(values["status"])
         values["updated"] = datetime.fromisoformat(str(values["updated"])).astimezone(timezone.utc)
     values["confirmed"] = bool(values["confirmed"])
-    return Record(identifier=identifier, **values)  # type: ignore[arg-type]
+    return Record(identifier=identifier, **values)  # type: ignore[arg-type]  # SQLite says no types

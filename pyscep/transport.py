@@ -16,8 +16,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 # What requests reads responses with; it is the one who does HTTP.
-from http.client import HTTPException, IncompleteRead, RemoteDisconnected  # noqa: TID251
-from http.client import HTTPResponse as _HTTPResponse  # noqa: TID251
+from http.client import HTTPException, IncompleteRead, RemoteDisconnected  # noqa: TID251  # as said
+from http.client import HTTPResponse as _HTTPResponse  # noqa: TID251  # as said
 from types import TracebackType
 from typing import Any
 

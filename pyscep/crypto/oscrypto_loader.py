@@ -91,7 +91,7 @@ def _load() -> Oscrypto:
         raise ProviderUnavailable(f"oscrypto cannot use libcrypto ({error}); {_REMEDY}") from error
 
 
-def attempt(operation: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401
+def attempt(operation: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401  # no types
     """Call into oscrypto; ``None`` if it raises, whatever it raises.
 
     The error is raised by the caller, outside of any ``except``: so it has no context, and no
@@ -104,7 +104,7 @@ def attempt(operation: Callable[..., Any], *arguments: object) -> Any:  # noqa: 
         return None
 
 
-def attempt_loading(operation: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401
+def attempt_loading(operation: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401  # no types
     """As :func:`attempt`, where OpenSSL decodes a key.
 
     It tries one decoder after the other, and those that failed may leave their errors in the queue

@@ -66,7 +66,7 @@ class Element:
     def _joined(self, depth: int) -> bytes:
         if not self.tag & der.CONSTRUCTED or depth == 0:
             return self.contents
-        return b"".join(child._joined(depth - 1) for child in self.children())  # noqa: SLF001
+        return b"".join(child._joined(depth - 1) for child in self.children())  # noqa: SLF001  # ours
 
     def oid(self) -> str | None:
         """Return an OBJECT IDENTIFIER in dotted form."""
@@ -99,7 +99,7 @@ class Element:
         if not self.tag & der.CONSTRUCTED or depth == 0:
             return der.encode(self.tag, self.contents)
         pieces = (
-            child.octets if child.is_complete else child._mended(depth - 1)  # noqa: SLF001
+            child.octets if child.is_complete else child._mended(depth - 1)  # noqa: SLF001  # ours
             for child in self.children()
         )
         return der.encode(self.tag, b"".join(pieces))

@@ -81,7 +81,8 @@ def see_signature(
                 f"signer {named[0].subject} that is another one."
             )
         )
-    outcome = _check(unverified, _Candidates(named, enclosed, who), findings, is_reply, scene)
+    candidates = _Candidates(named, enclosed, who)
+    outcome = _check(unverified, candidates, findings, scene, is_reply=is_reply)
     return _signature(outcome, signer_info, findings, signer)
 
 
@@ -112,8 +113,9 @@ def _check(
     unverified: UnverifiedSignedData,
     candidates: _Candidates,
     findings: list[Finding],
-    is_reply: bool,  # noqa: FBT001
     scene: Scene,
+    *,
+    is_reply: bool,
 ) -> _Outcome:
     if scene.signers and not candidates.named:
         findings.append(

@@ -197,6 +197,18 @@ def test_what_cannot_be_remembered_is_not_issued(tmp_path: Path) -> None:
         assert isinstance(send(responder, exchange), Success)
 
 
+def test_a_store_that_keeps_nothing() -> None:
+    """One error says whose fault it is, and nothing is handed out."""
+
+    class Forgetful(MemoryStore):
+        def update(self, *_arguments: Any, **_named: Any) -> None:
+            """Keep nothing."""
+
+    responder = new_responder(store=Forgetful())
+    with pytest.raises(StoreError, match="has to return the record"):
+        responder.answer(begin(responder).message)
+
+
 @pytest.fixture(params=["memory", "sqlite"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "memory":
